@@ -1,0 +1,3 @@
+//! Channels by platform: how what comes in is read.
+
+pub mod webhook;

@@ -1,0 +1,13 @@
+//! What each command does.
+
+pub mod check;
+pub mod healthcheck;
+pub mod serve;
+
+use std::process::ExitCode;
+
+/// Ends a command with one line that says what is wrong.
+fn fail(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("chaos-relay: {reason}");
+    ExitCode::FAILURE
+}

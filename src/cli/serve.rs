@@ -1,0 +1,67 @@
+//! `chaos-relay serve`: a replica, from start to stop.
+
+use std::process::ExitCode;
+
+use chaos_relay::app::{App, Patience};
+use chaos_relay::config::{Config, StoreConfig};
+use chaos_relay::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::fail;
+
+/// Runs until it is told to stop.
+pub async fn run() -> ExitCode {
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => return fail(error),
+    };
+    telemetry::init(config.log);
+    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => return fail(format!("signals cannot be received: {error}")),
+    };
+    let app = match App::build(&config, None).await {
+        Ok(app) => app,
+        Err(error) => return fail(error),
+    };
+    announce(&config, &app);
+    let stop = async {
+        tokio::select! {
+            Some(()) = terminate.recv() => Patience::Drain,
+            Some(()) = interrupt.recv() => Patience::Hurry,
+        }
+    };
+    app.run_until_stopped(stop).await;
+    ExitCode::SUCCESS
+}
+
+/// Says in a few lines what runs where and what is not configured.
+fn announce(config: &Config, app: &App) {
+    let address = app.address();
+    let place = if address.ip().is_unspecified() {
+        format!("http://localhost:{} (every address of this machine)", address.port())
+    } else {
+        format!("http://{address}")
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "listening on {place}");
+    match &config.store {
+        StoreConfig::Embedded { dir } => {
+            tracing::info!("store: embedded, in {}; one replica only (REDIS_URL is not set)", dir.display());
+        }
+        StoreConfig::Redis { target, .. } if app.store_is_reachable() => {
+            tracing::info!("store: Redis at {}", target.describe())
+        }
+        StoreConfig::Redis { target, .. } => {
+            tracing::warn!(
+                "store: Redis at {}, which cannot be reached yet; not ready until it can",
+                target.describe()
+            );
+        }
+    }
+    if config.public_url.is_none() {
+        tracing::info!("CHAOS_PUBLIC_URL is not set: webhook URLs carry the host each client used");
+    }
+    if config.trusted_proxies.is_empty() {
+        tracing::info!("CHAOS_TRUSTED_PROXIES is not set: X-Forwarded-* headers are not believed");
+    }
+}

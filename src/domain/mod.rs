@@ -1,0 +1,17 @@
+//! What the relay talks about: ids, instants, keys, channels, messages, limits and text.
+//!
+//! Everything here is pure. Values parse on construction, so the rooms above never see a malformed
+//! one; nothing here knows of a runtime, a socket or a database.
+
+pub mod channel;
+pub mod digest;
+pub mod fields;
+pub mod ids;
+pub mod limit;
+pub mod message;
+pub mod public_key;
+pub mod reply;
+pub mod sealing;
+pub mod signing;
+pub mod text;
+pub mod timestamp;

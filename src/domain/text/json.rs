@@ -1,0 +1,98 @@
+//! Cleaning of every text inside a JSON value.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::sanitise::sanitise;
+
+/// Cleans every string and every object key inside `value`, as [`sanitise`] does.
+///
+/// The order of keys is kept. Keys that become equal by cleaning lose nothing: the later one is
+/// kept with ` (2)`, ` (3)` and so on appended. Recurses once per level, so the value must come
+/// from a parser that bounds nesting (`serde_json` stops at 128 levels).
+pub fn sanitise_json(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(cleaned(text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(sanitise_json).collect()),
+        Value::Object(fields) => Value::Object(cleaned_object(fields)),
+        other => other,
+    }
+}
+
+/// The clean form of `text`, without a copy when it is clean already.
+fn cleaned(text: String) -> String {
+    let changed = match sanitise(&text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(clean),
+    };
+    changed.unwrap_or(text)
+}
+
+/// Cleans keys and values of one object and numbers keys that have become equal.
+fn cleaned_object(fields: Map<String, Value>) -> Map<String, Value> {
+    let mut clean = Map::with_capacity(fields.len());
+    // The next number to try for each key met twice: without it, n equal keys cost n² look-ups.
+    let mut next_number: HashMap<String, usize> = HashMap::new();
+    for (key, value) in fields {
+        let mut name = cleaned(key);
+        if clean.contains_key(&name) {
+            let number = next_number.entry(name.clone()).or_insert(2);
+            let mut numbered = format!("{name} ({number})");
+            while clean.contains_key(&numbered) {
+                *number += 1;
+                numbered = format!("{name} ({number})");
+            }
+            *number += 1;
+            name = numbered;
+        }
+        clean.insert(name, sanitise_json(value));
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_string_and_key_is_cleaned_at_any_depth() {
+        let dirty = json!({"<b>k</b>": ["<i>v</i>", {"in\u{7F}ner": "\u{202E}x"}], "n": 1.5});
+        let clean = json!({"k": ["v", {"inner": "x"}], "n": 1.5});
+        assert_eq!(sanitise_json(dirty), clean);
+    }
+
+    #[test]
+    fn values_that_are_no_text_are_untouched() {
+        let value = json!([null, true, -7, 0.25, [], {}]);
+        assert_eq!(sanitise_json(value.clone()), value);
+    }
+
+    #[test]
+    fn keys_that_become_equal_are_numbered_in_order() {
+        let dirty = json!({"a<b>": 1, "a": 2, "<i>a": 3, "a (2)": 4, "z": 5});
+        let clean = sanitise_json(dirty);
+        let pairs: Vec<_> = clean.as_object().unwrap().iter().collect();
+        let expected = [("a", 1), ("a (2)", 2), ("a (3)", 3), ("a (2) (2)", 4), ("z", 5)];
+        assert_eq!(pairs.len(), expected.len());
+        for ((key, value), (name, number)) in pairs.into_iter().zip(expected) {
+            assert_eq!((key.as_str(), value), (name, &json!(number)));
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_taken_is_passed_over() {
+        let dirty = json!({"a (2)": 1, "a": 2, "a<b>": 3, "a<i>": 4});
+        let clean = json!({"a (2)": 1, "a": 2, "a (3)": 3, "a (4)": 4});
+        assert_eq!(sanitise_json(dirty), clean);
+    }
+
+    #[test]
+    fn the_order_of_keys_is_kept() {
+        let clean = sanitise_json(json!({"z": 1, "<b>a": 2, "m": 3}));
+        let keys: Vec<_> = clean.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["z", "a", "m"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! What every request meets first and every answer last: the request's id, CORS, and the log line.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+use uuid::Uuid;
+
+use super::request::header;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// CORS headers of every answer: any origin may call, since no endpoint trusts a browser's cookies.
+const CORS: [(&str, &str); 2] = [
+    ("access-control-allow-origin", "*"),
+    (
+        "access-control-expose-headers",
+        "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Mcp-Session-Id",
+    ),
+];
+
+/// CORS headers that only a preflight needs.
+const PREFLIGHT: [(&str, &str); 3] = [
+    ("access-control-allow-methods", "GET, POST, PATCH, DELETE, OPTIONS"),
+    (
+        "access-control-allow-headers",
+        "Content-Type, Authorization, X-Timestamp, X-Nonce, X-Signature, Idempotency-Key, X-Webhook-Token, \
+         X-Webhook-Source, X-Request-Id, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID",
+    ),
+    // A day; browsers cap it at less.
+    ("access-control-max-age", "86400"),
+];
+
+/// The middleware around all routes.
+pub async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    let mut response = if method == Method::OPTIONS {
+        let mut preflight = HttpResponse::new(StatusCode::NO_CONTENT);
+        add(preflight.headers_mut(), &PREFLIGHT);
+        request.into_response(preflight).map_into_right_body()
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    let headers = response.headers_mut();
+    add(headers, &CORS);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    // The template, never the path or query: those may hold a token.
+    let route = response.request().match_pattern();
+    tracing::info!(
+        method = %method,
+        route = route.as_deref().unwrap_or("(none)"),
+        status = response.status().as_u16(),
+        ms = started.elapsed().as_millis() as u64,
+        request_id = %id,
+        "request"
+    );
+    Ok(response)
+}
+
+fn add(headers: &mut HeaderMap, values: &[(&'static str, &'static str)]) {
+    for (name, value) in values {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+}
+
+/// The caller's id for the request if it is a sane one, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_sane = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    match header(headers, REQUEST_ID.as_str()).filter(is_sane) {
+        Some(id) => id.to_owned(),
+        None => Uuid::new_v4().as_hyphenated().to_string(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The one place that makes an HTTP answer of an error.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde_json::json;
+
+use crate::domain::limit::LimitStatus;
+use crate::services::error::Error;
+
+/// When a caller should try again if the store is away, in seconds: it comes back by itself within a few.
+const STORE_RETRY_SECONDS: u64 = 2;
+
+/// An error on its way out. The services' errors convert to it.
+#[derive(Debug)]
+pub struct HttpError(Error);
+
+impl<E: Into<Error>> From<E> for HttpError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for HttpError {
+    fn status_code(&self) -> StatusCode {
+        match &self.0 {
+            Error::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Error::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Error::ChannelDisabled => StatusCode::FORBIDDEN,
+            Error::NotFound { .. } => StatusCode::NOT_FOUND,
+            Error::Conflict { .. } => StatusCode::CONFLICT,
+            Error::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.0.log();
+        let mut answer = HttpResponse::build(self.status_code());
+        match &self.0 {
+            Error::Limited(limit) => {
+                add_limit(&mut answer, limit);
+                answer.insert_header((RETRY_AFTER, limit.reset_seconds()));
+            }
+            Error::Unavailable(_) => {
+                answer.insert_header((RETRY_AFTER, STORE_RETRY_SECONDS));
+            }
+            _ => {}
+        }
+        json_error(answer, self.0.code(), &self.0.sentence())
+    }
+}
+
+fn json_error(mut answer: HttpResponseBuilder, code: &str, sentence: &str) -> HttpResponse {
+    answer.insert_header((CONTENT_TYPE, JSON)).body(json!({"error": sentence, "code": code}).to_string())
+}
+
+/// The content type of every JSON answer.
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
+/// Adds the headers that say where a limit stands.
+pub(super) fn add_limit(answer: &mut HttpResponseBuilder, limit: &LimitStatus) {
+    answer
+        .insert_header(("RateLimit-Limit", limit.limit.count()))
+        .insert_header(("RateLimit-Remaining", limit.remaining()))
+        .insert_header(("RateLimit-Reset", limit.reset_seconds()));
+}
+
+/// The answer to a known path with another method.
+pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {
+    let mut answer = HttpResponse::MethodNotAllowed();
+    answer.insert_header((ALLOW, allow));
+    json_error(answer, "method_not_allowed", &format!("this path takes {allow}"))
+}
+
+/// The answer to a path that does not exist.
+pub(super) fn unknown_path(path: &str) -> HttpResponse {
+    let shown: String = path.chars().take(100).collect();
+    json_error(HttpResponse::NotFound(), "unknown_path", &format!("there is nothing at {shown:?}"))
+}

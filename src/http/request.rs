@@ -1,0 +1,159 @@
+//! What handlers read from a request: the body within its limits, the query, headers, the caller.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use super::error::{JSON, add_limit};
+use crate::domain::limit::LimitStatus;
+use crate::domain::timestamp::Timestamp;
+use crate::services::Relay;
+use crate::services::authenticate::{Caller, Credentials};
+use crate::services::error::Error;
+
+/// Largest body, in bytes. Part of the wire contract.
+const MAX_BODY: usize = 1024 * 1024;
+/// How long a body may take to arrive. A slow mobile link sends the largest in time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a body that is too large is still taken in (and thrown away), and for how long, so that its
+/// sender gets to read the refusal instead of a broken connection.
+const MAX_DISCARDED: usize = 8 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn too_large() -> Error {
+    Error::TooLarge(format!("the body must be at most {MAX_BODY} bytes"))
+}
+
+/// Reads the body.
+pub(super) async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Bytes, Error> {
+    let announced = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok());
+    let end = Instant::now() + BODY_TIMEOUT;
+    let mut whole = BytesMut::new();
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        discard(payload).await;
+        return Err(too_large());
+    }
+    loop {
+        match timeout_at(end, payload.next()).await {
+            Ok(Some(Ok(part))) if whole.len() + part.len() > MAX_BODY => {
+                discard(payload).await;
+                return Err(too_large());
+            }
+            Ok(Some(Ok(part))) => whole.extend_from_slice(&part),
+            Ok(Some(Err(_))) => return Err(Error::invalid("broken_body", "the body broke off or is not well-formed")),
+            Ok(None) => return Ok(whole.freeze()),
+            Err(_) => return Err(Error::TooSlow("the body took longer than 30 seconds to arrive")),
+        }
+    }
+}
+
+async fn discard(mut payload: web::Payload) {
+    let end = Instant::now() + DISCARD_TIMEOUT;
+    let mut discarded = 0;
+    while let Ok(Some(Ok(part))) = timeout_at(end, payload.next()).await {
+        discarded += part.len();
+        if discarded > MAX_DISCARDED {
+            return;
+        }
+    }
+}
+
+/// Reads a body as a JSON object.
+pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::invalid("invalid_json", "the body must be a JSON object")),
+        // The parser's complaint names the place, never the content.
+        Err(error) => Err(Error::invalid("invalid_json", format!("the body is not JSON: {error}"))),
+    }
+}
+
+/// A header as text; `None` when it is absent or not text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A header of the signature: one that is not text is there all the same, and wrong.
+fn signature_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// The token of `Authorization: Bearer <token>`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = header(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The query of a URL.
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(super) fn of(request: &'a HttpRequest) -> Self {
+        Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
+    }
+
+    /// A parameter; one that is empty counts as absent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// A timestamp.
+    pub(super) fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, Error> {
+        self.get(name)
+            .map(|text| {
+                Timestamp::parse(text).ok_or_else(|| {
+                    Error::invalid(
+                        "invalid_query",
+                        format!("{name} must be an RFC 3339 timestamp such as 2026-01-15T10:30:00.123Z"),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number(&self, name: &'static str, min: u64, max: u64) -> Result<Option<u64>, Error> {
+        self.get(name)
+            .map(|text| {
+                text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or_else(|| {
+                    Error::invalid("invalid_query", format!("{name} must be a whole number from {min} to {max}"))
+                })
+            })
+            .transpose()
+    }
+}
+
+/// Who is calling, with the signature checked over the given body.
+pub(super) async fn caller(relay: &Relay, request: &HttpRequest, body: &[u8]) -> Result<Caller, Error> {
+    let headers = request.headers();
+    let has_no_body = matches!(*request.method(), Method::GET | Method::HEAD);
+    let credentials = Credentials {
+        api_key: bearer(headers),
+        timestamp: signature_header(headers, "X-Timestamp"),
+        nonce: signature_header(headers, "X-Nonce"),
+        signature: signature_header(headers, "X-Signature"),
+        path: request.uri().path(),
+        body: if has_no_body { b"" } else { body },
+    };
+    relay.authenticate(&credentials).await
+}
+
+/// A JSON answer, with the limit's headers where one was counted.
+pub(super) fn json(
+    mut answer: HttpResponseBuilder,
+    body: impl Into<String>,
+    limit: Option<&LimitStatus>,
+) -> HttpResponse {
+    if let Some(limit) = limit {
+        add_limit(&mut answer, limit);
+    }
+    answer.content_type(JSON).body(body.into())
+}

@@ -1,0 +1,17 @@
+//! A self-hostable message relay that gives personal AI agents a public address.
+//!
+//! Data flows one way: `http`, `ws` and `workers` call `services`, which call the store and read what
+//! channels bring; the domain underneath knows nothing of any of them.
+
+pub mod app;
+mod channels;
+pub mod config;
+pub mod domain;
+mod http;
+mod hub;
+mod services;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;
+mod workers;
+mod ws;

@@ -1,0 +1,144 @@
+//! Places of sockets and who is watched, in memory: both end with the process.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::domain::ids::{SocketId, UserId};
+use crate::store::SOCKET_LEASE_MS;
+
+/// A claim to a place, answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    /// The place; `None` when the claimant was the oldest beyond the cap.
+    pub(super) place: Option<String>,
+    /// The places that were given up by others.
+    pub(super) evicted: Vec<String>,
+}
+
+/// The places that are taken, and the users that are watched.
+#[derive(Default)]
+pub(super) struct Sockets {
+    /// Places of each user with the end of their leases in milliseconds. Places sort by age.
+    places: HashMap<UserId, BTreeMap<String, u64>>,
+    watched: HashSet<UserId>,
+    /// Age of the newest place, in microseconds since the epoch. No two are of the same age.
+    newest: u64,
+}
+
+impl Sockets {
+    /// Takes or renews a place at `now`, in microseconds.
+    pub(super) fn claim(
+        &mut self,
+        user: &UserId,
+        socket: SocketId,
+        place: Option<String>,
+        cap: usize,
+        now: u64,
+    ) -> Claimed {
+        let place = place.unwrap_or_else(|| {
+            self.newest = now.max(self.newest + 1);
+            format!("{:016}-{socket}", self.newest)
+        });
+        let now = now / 1000;
+        let places = self.places.entry(*user).or_default();
+        places.insert(place.clone(), now + SOCKET_LEASE_MS);
+        if places.len() > cap {
+            places.retain(|_, until| *until >= now);
+        }
+        let mut evicted = Vec::new();
+        while places.len() > cap.max(1) {
+            if let Some((oldest, _)) = places.pop_first() {
+                if oldest == place {
+                    return Claimed { place: None, evicted };
+                }
+                evicted.push(oldest);
+            }
+        }
+        Claimed { place: Some(place), evicted }
+    }
+
+    /// Gives a place back.
+    pub(super) fn release(&mut self, user: &UserId, place: &str) {
+        if let Some(places) = self.places.get_mut(user) {
+            places.remove(place);
+            if places.is_empty() {
+                self.places.remove(user);
+            }
+        }
+    }
+
+    /// Gives all places of a user back.
+    pub(super) fn forget(&mut self, user: &UserId) {
+        self.places.remove(user);
+    }
+
+    /// Drops what was not renewed by `now`, in milliseconds.
+    pub(super) fn drop_lapsed(&mut self, now: u64) {
+        self.places.retain(|_, places| {
+            places.retain(|_, until| *until >= now);
+            !places.is_empty()
+        });
+    }
+
+    pub(super) fn watch(&mut self, user: &UserId) {
+        self.watched.insert(*user);
+    }
+
+    pub(super) fn unwatch(&mut self, user: &UserId) {
+        self.watched.remove(user);
+    }
+
+    pub(super) fn is_watched(&self, user: &UserId) -> bool {
+        self.watched.contains(user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn claim(sockets: &mut Sockets, user: &UserId, place: Option<&str>, now: u64) -> Claimed {
+        sockets.claim(user, SocketId::random(), place.map(str::to_owned), 2, now)
+    }
+
+    #[test]
+    fn beyond_the_cap_the_oldest_gives_way() {
+        let (mut sockets, user) = (Sockets::default(), UserId::random());
+        let first = claim(&mut sockets, &user, None, SECOND).place.unwrap();
+        assert!(first.starts_with("0000000001000000-"), "{first}");
+        let second = claim(&mut sockets, &user, None, SECOND).place.unwrap();
+        let third = claim(&mut sockets, &user, None, SECOND);
+        assert_eq!(third.evicted, std::slice::from_ref(&first));
+        assert!(first < second && second < third.place.unwrap());
+        assert_eq!(claim(&mut sockets, &user, Some(&first), SECOND).place, None);
+        assert!(claim(&mut sockets, &UserId::random(), None, SECOND).evicted.is_empty());
+    }
+
+    #[test]
+    fn a_lapsed_place_makes_room_and_is_taken_again_with_its_age() {
+        let (mut sockets, user) = (Sockets::default(), UserId::random());
+        let old = claim(&mut sockets, &user, None, SECOND).place.unwrap();
+        let lapsed = SECOND * 30;
+        let second = claim(&mut sockets, &user, None, lapsed).place.unwrap();
+        let third = claim(&mut sockets, &user, None, lapsed);
+        assert!(third.evicted.is_empty(), "the lapsed place was free");
+        sockets.release(&user, &second);
+        assert_eq!(claim(&mut sockets, &user, Some(&old), lapsed).place, Some(old.clone()));
+        let fourth = claim(&mut sockets, &user, None, lapsed);
+        assert_eq!(fourth.evicted, [old], "it is the oldest still");
+    }
+
+    #[test]
+    fn what_lapses_or_is_released_takes_no_memory() {
+        let (mut sockets, user) = (Sockets::default(), UserId::random());
+        let place = claim(&mut sockets, &user, None, SECOND).place.unwrap();
+        sockets.release(&user, &place);
+        assert!(sockets.places.is_empty());
+        claim(&mut sockets, &user, None, SECOND);
+        sockets.drop_lapsed(1000 + SOCKET_LEASE_MS);
+        assert_eq!(sockets.places.len(), 1);
+        sockets.drop_lapsed(1001 + SOCKET_LEASE_MS);
+        assert!(sockets.places.is_empty());
+    }
+}

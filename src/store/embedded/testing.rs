@@ -1,0 +1,229 @@
+//! What the tests of this store share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+use super::writer::Timing;
+use super::{EmbeddedStore, open_with, sweep};
+use crate::domain::channel::{ChannelKind, NewChannel};
+use crate::domain::digest::Digest;
+use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::limit::Limit;
+use crate::domain::message::{NewRecord, StoredRecord};
+use crate::domain::signing::Nonce;
+use crate::domain::timestamp::Timestamp;
+use crate::store::{
+    ChannelRecord, ChannelStore as _, Gate, Ingest, IngestOutcome, LimitUse, MessageStore as _, NewSession, PutChannel,
+    ReplyOutcome, ReplyRecord, Secret, SessionStore as _, Wake,
+};
+
+/// More than any test uses.
+pub(super) const WIDE: Limit = Limit::new(100_000, Duration::from_secs(60));
+/// When tests begin, in milliseconds.
+pub(super) const START: u64 = 1_768_473_000_000;
+
+/// A directory that is removed when the test ends.
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("relay-store-{}", Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A store whose clock stands still until it is set, and what it woke.
+pub(super) struct Lab {
+    pub(super) store: Arc<EmbeddedStore>,
+    clock: Arc<AtomicU64>,
+    wakes: Arc<Mutex<Vec<(UserId, Wake)>>>,
+    pub(super) directory: Directory,
+}
+
+impl Lab {
+    pub(super) fn new() -> Self {
+        Self::with_timing(Timing::default())
+    }
+
+    pub(super) fn with_timing(timing: Timing) -> Self {
+        let (directory, clock) = (Directory::new(), Arc::new(AtomicU64::new(START)));
+        let wakes = Arc::default();
+        let store = open(&directory, &clock, &wakes, timing);
+        Self { store, clock, wakes, directory }
+    }
+
+    /// The same store after it was dropped and opened again.
+    pub(super) fn reopen(self) -> Self {
+        let Self { store, clock, wakes, directory } = self;
+        drop(store);
+        let store = open(&directory, &clock, &wakes, Timing::default());
+        Self { store, clock, wakes, directory }
+    }
+
+    pub(super) fn set_clock(&self, millis: u64) {
+        self.clock.store(millis, Ordering::SeqCst);
+    }
+
+    pub(super) fn advance(&self, millis: u64) {
+        self.clock.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub(super) fn take_wakes(&self) -> Vec<(UserId, Wake)> {
+        std::mem::take(&mut self.wakes.lock().unwrap())
+    }
+
+    /// Sweeps until nothing is left to do at this time, and gives the rows that remain.
+    pub(super) async fn sweep(&self, budget: usize) -> (u64, u64) {
+        let mut before = self.rows().await;
+        loop {
+            self.store.writer.run(move |tx| sweep::pass(tx, budget)).await.unwrap();
+            let after = self.rows().await;
+            if after == before {
+                return after;
+            }
+            before = after;
+        }
+    }
+
+    pub(super) async fn rows(&self) -> (u64, u64) {
+        self.store.writer.run(|tx| Ok(tx.rows())).await.unwrap()
+    }
+
+    pub(super) async fn session(&self) -> Client {
+        let client = Client { user: UserId::random(), api_key: Digest::of(Uuid::new_v4().as_bytes()) };
+        self.store.create_session(&client.new_session()).await.unwrap();
+        client
+    }
+
+    /// A session with a webhook channel.
+    pub(super) async fn channel(&self, id: &str) -> Client {
+        let client = self.session().await;
+        assert_eq!(self.put(&client, id).await, PutChannel::Stored);
+        client
+    }
+
+    pub(super) async fn put(&self, client: &Client, id: &str) -> PutChannel {
+        self.store.put_channel(&client.user, &channel(id)).await.unwrap()
+    }
+
+    pub(super) async fn ingest(&self, client: &Client, id: &str) -> IngestOutcome {
+        self.ingest_with(client, id, |_| {}).await
+    }
+
+    pub(super) async fn ingest_with(
+        &self,
+        client: &Client,
+        id: &str,
+        change: impl FnOnce(&mut Ingest<'_>),
+    ) -> IngestOutcome {
+        let (channel, record) = (id.parse().unwrap(), client.record(id, "hello"));
+        let mut ingest = Ingest {
+            user: client.user,
+            channel: &channel,
+            kind: ChannelKind::Webhook,
+            secret: Secret::Verified,
+            limit: WIDE,
+            idempotency: None,
+            record: &record,
+        };
+        change(&mut ingest);
+        self.store.append_message(&ingest).await.unwrap()
+    }
+
+    pub(super) async fn accepted(&self, client: &Client, id: &str) -> Timestamp {
+        match self.ingest(client, id).await {
+            IngestOutcome::Accepted(at, _) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn reply(&self, client: &Client, id: &str, kind: Option<&str>) -> (ReplyOutcome, NewRecord) {
+        let (channel, record) = (id.parse().unwrap(), client.record(id, "answer"));
+        let reply = ReplyRecord { channel: &channel, kind, record: &record };
+        let answer = self.store.append_reply(&client.gate(), &reply).await.unwrap();
+        (answer.unwrap().value, record)
+    }
+}
+
+fn open(
+    directory: &Directory,
+    clock: &Arc<AtomicU64>,
+    wakes: &Arc<Mutex<Vec<(UserId, Wake)>>>,
+    timing: Timing,
+) -> Arc<EmbeddedStore> {
+    let (clock, wakes) = (clock.clone(), wakes.clone());
+    let sink = move |user: &UserId, wake| wakes.lock().unwrap().push((*user, wake));
+    let clock = Arc::new(move || clock.load(Ordering::SeqCst) * 1000);
+    // Tests sweep when they want to.
+    let timing = Timing { sweep: Duration::from_secs(24 * 60 * 60), ..timing };
+    open_with(directory.path(), Arc::new(sink), clock, timing).unwrap()
+}
+
+/// Somebody with a session.
+#[derive(Clone, Copy)]
+pub(super) struct Client {
+    pub(super) user: UserId,
+    pub(super) api_key: Digest,
+}
+
+impl Client {
+    pub(super) fn new_session(&self) -> NewSession {
+        NewSession {
+            user: self.user,
+            api_key: self.api_key,
+            sealed_api_key: "sealed".to_owned(),
+            public_key: Some("key".to_owned()),
+        }
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        Gate { user: self.user, api_key: self.api_key, nonce: None, limit: None }
+    }
+
+    pub(super) fn gate_with_nonce(&self, nonce: &str) -> Gate {
+        Gate { nonce: Nonce::parse(nonce), ..self.gate() }
+    }
+
+    pub(super) fn gate_with_limit(&self, counter: &str, limit: &str) -> Gate {
+        let limit = LimitUse { counter: counter.to_owned(), limit: limit.parse().unwrap() };
+        Gate { limit: Some(limit), ..self.gate() }
+    }
+
+    pub(super) fn record(&self, channel: &str, content: &str) -> NewRecord {
+        NewRecord::new(self.user, &channel.parse().unwrap(), "webhook", content, &Map::new())
+    }
+}
+
+/// A webhook channel whose secret is `secret`.
+pub(super) fn channel(id: &str) -> ChannelRecord {
+    let id: ChannelId = id.parse().unwrap();
+    let new = NewChannel::from_json(json!({"name": "a channel"}).as_object().unwrap()).unwrap();
+    ChannelRecord {
+        channel: new.into_channel(id, "sealed".to_owned()),
+        secret: Some(Digest::of(b"secret")),
+        revision: 0,
+    }
+}
+
+/// A stored message or response as its reader sees it.
+pub(super) fn json_of(record: &StoredRecord) -> serde_json::Value {
+    let mut json = String::new();
+    record.write_json(&mut json);
+    serde_json::from_str(&json).unwrap()
+}

@@ -1,0 +1,92 @@
+//! Where everything that must survive is kept: the contract, and the two stores that honour it.
+//!
+//! Each method is one atomic step on the records of one user (or on one pointer), so that any replica
+//! can die between any two calls. What an HTTP request needs on the hot path is one call. Both stores
+//! pass the same contract suite.
+
+mod contract;
+pub mod embedded;
+pub mod redis;
+
+use std::sync::Arc;
+
+use crate::domain::ids::UserId;
+
+pub use contract::{
+    ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Ingest, IngestOutcome, LimitUse,
+    MessageStore, NewSession, PutChannel, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery,
+    Secret, SessionRecord, SessionStore, Since, SocketLease, SocketOutcome, SocketStore,
+};
+
+/// How long messages, responses and what became of replies are kept, in milliseconds.
+pub const KEEP_MS: u64 = 24 * 60 * 60 * 1000;
+/// The newest messages kept for a session.
+pub const MAX_MESSAGES: usize = 500;
+/// The newest responses kept for a channel.
+pub const MAX_RESPONSES: usize = 100;
+/// How long a session lives after its client last used it, with all it owns, in milliseconds.
+pub const SESSION_LIFE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+/// How old a session's last recorded use must be to be recorded again, in milliseconds. Far below
+/// [`SESSION_LIFE_MS`], so that the record costs nothing and its error matters to nobody.
+pub const TOUCH_AFTER_MS: u64 = 6 * 60 * 60 * 1000;
+/// How long a socket's place lasts unless it is renewed, in milliseconds: the places of a replica that
+/// died are free again after this.
+pub const SOCKET_LEASE_MS: u64 = 28 * 1000;
+/// How long an idempotency key is remembered, in milliseconds.
+pub const IDEMPOTENCY_MS: u64 = KEEP_MS;
+/// The most channels one session may have. Creation is limited per hour; this bounds the total.
+pub const MAX_CHANNELS: usize = 1000;
+
+/// Why a store could not answer. Refusals are not errors: they are part of each method's answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store is away or too slow: nothing is known about the call; try again later.
+    #[error("the store cannot be reached: {0}")]
+    Away(String),
+    /// The store holds something that this relay cannot read. Trying again does not help.
+    #[error("the store holds a record that cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// What the store tells a replica about a user it watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// A message was stored; `before` is the instant of the one before it (or the epoch), so that a
+    /// reader knows whether it misses any.
+    Message {
+        /// Instant of the message before.
+        before: crate::domain::timestamp::Timestamp,
+        /// The message.
+        record: crate::domain::message::StoredRecord,
+    },
+    /// Wakes may have been lost: read again.
+    Resync,
+    /// This socket's place was given to a newer one.
+    Evicted(String),
+    /// The session is gone.
+    SessionGone,
+    /// The user is not watched any more, though nobody ended it: watch again.
+    WatchLost,
+}
+
+/// Receives wakes, in order for each user. Called from the store's own task: it must not block.
+pub type WakeSink = Arc<dyn Fn(&UserId, Wake) + Send + Sync>;
+
+/// Everything the relay needs of its store.
+#[async_trait::async_trait]
+pub trait Store: SessionStore + ChannelStore + MessageStore + SocketStore + CounterStore {
+    /// The store's name on health answers: `redis` or `embedded`.
+    fn kind(&self) -> &'static str;
+
+    /// A handle for one worker thread, which may have a connection of its own. All handles are the same store.
+    fn for_worker(&self) -> Arc<dyn Store>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Writes something, reads it back and compares.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Waits until what was accepted is safe and releases what other processes may want, such as locks.
+    async fn close(&self);
+}

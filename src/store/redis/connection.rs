@@ -1,0 +1,306 @@
+//! Connections to Redis that come back by themselves, and calls that always end.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use redis::aio::{AsyncPushSender, ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{
+    Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError, RedisFuture,
+    RedisResult, ServerErrorKind, Value,
+};
+use tokio::sync::OnceCell;
+
+use super::script::Script;
+use crate::store::StoreError;
+
+/// The longest any call may take, so that a request that makes two is answered within the three seconds
+/// in which a caller is owed a 503.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1400);
+/// How long one attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pauses between attempts to reconnect: back within a second of Redis' return, and gentle meanwhile.
+const RECONNECT_MIN: Duration = Duration::from_millis(50);
+const RECONNECT_MAX: Duration = Duration::from_millis(250);
+/// A manager that runs out of attempts never comes back when it is idle: do not run out.
+const RECONNECT_ATTEMPTS: usize = usize::MAX;
+/// Calls that may wait for their turn to be written; more wait at the caller.
+const PIPELINE_BUFFER: usize = 512;
+/// How long a peer may leave data unacknowledged before the connection counts as dead.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+/// When and how often an idle peer is probed, so that a half-open connection is noticed.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// Where Redis is, in one of the forms it can take.
+#[derive(Clone, Debug)]
+pub enum RedisTarget {
+    /// One server.
+    Single(Box<ConnectionInfo>),
+    /// Some nodes of a Cluster.
+    Cluster(Vec<ConnectionInfo>),
+}
+
+/// Why a `REDIS_URL` cannot be used. Never repeats the URL, which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRedisUrl {
+    /// The scheme is none of those known.
+    #[error("redis://, rediss://, unix:// or redis+cluster://host:port,host:port")]
+    Form,
+    /// Not a URL that the client understands.
+    #[error("a Redis URL such as redis://user:password@host:6379/0 ({0})")]
+    Url(String),
+}
+
+impl RedisTarget {
+    /// Reads a `REDIS_URL`.
+    pub fn parse(url: &str) -> Result<Self, InvalidRedisUrl> {
+        let info =
+            |url: &str| url.into_connection_info().map_err(|error| InvalidRedisUrl::Url(error.category().to_owned()));
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidRedisUrl::Form)?;
+        match scheme {
+            "redis" | "rediss" | "unix" | "redis+unix" => Ok(Self::Single(Box::new(info(url)?))),
+            "redis+cluster" | "rediss+cluster" => {
+                let scheme = scheme.trim_end_matches("+cluster");
+                // Credentials stand once, before the first host, and hold for every node.
+                let (credentials, hosts) = rest.rsplit_once('@').map_or(("", rest), |(c, h)| (c, h));
+                let at = if credentials.is_empty() { "" } else { "@" };
+                let hosts = hosts.trim_end_matches('/').split(',');
+                let nodes = hosts.map(|host| info(&format!("{scheme}://{credentials}{at}{host}")));
+                Ok(Self::Cluster(nodes.collect::<Result<_, _>>()?))
+            }
+            _ => Err(InvalidRedisUrl::Form),
+        }
+    }
+
+    /// Host and port for people, without credentials.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Single(info) => info.addr().to_string(),
+            Self::Cluster(nodes) => {
+                let nodes: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+                format!("cluster {}", nodes.join(","))
+            }
+        }
+    }
+}
+
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(UNACKNOWLEDGED_MAX)
+}
+
+/// One shared connection that many callers use at once. Made at the first call, on the runtime of its
+/// caller, so that a worker's connection is driven by the worker's own thread.
+pub(super) struct Link {
+    target: RedisTarget,
+    push: Option<PushSender>,
+    single: OnceLock<ConnectionManager>,
+    cluster: OnceCell<ClusterConnection>,
+}
+
+/// Takes what the server sends unasked.
+pub(super) type PushSender = std::sync::Arc<dyn Fn(redis::PushInfo) + Send + Sync>;
+
+struct Forward(PushSender);
+
+impl AsyncPushSender for Forward {
+    fn send(&self, info: redis::PushInfo) -> Result<(), redis::aio::SendError> {
+        (self.0)(info);
+        Ok(())
+    }
+}
+
+impl Link {
+    /// A link for calls.
+    pub(super) fn new(target: RedisTarget) -> Self {
+        Self { target, push: None, single: OnceLock::new(), cluster: OnceCell::new() }
+    }
+
+    /// A link for subscriptions. They end with the connection, which is told as a push of its own kind;
+    /// whoever wants them makes them again.
+    pub(super) fn with_push(target: RedisTarget, push: PushSender) -> Self {
+        Self { push: Some(push), ..Self::new(target) }
+    }
+
+    async fn connection(&self) -> RedisResult<Connection> {
+        match &self.target {
+            RedisTarget::Single(info) => {
+                if let Some(manager) = self.single.get() {
+                    return Ok(Connection::Single(manager.clone()));
+                }
+                let made = self.make_manager(info)?;
+                Ok(Connection::Single(self.single.get_or_init(|| made).clone()))
+            }
+            RedisTarget::Cluster(nodes) => {
+                let connection = self.cluster.get_or_try_init(|| self.make_cluster(nodes)).await?;
+                Ok(Connection::Cluster(connection.clone()))
+            }
+        }
+    }
+
+    fn make_manager(&self, info: &ConnectionInfo) -> RedisResult<ConnectionManager> {
+        let mut info = info.clone().set_tcp_settings(tcp_settings());
+        let mut config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(None)
+            .set_min_delay(RECONNECT_MIN)
+            .set_max_delay(RECONNECT_MAX)
+            .set_number_of_retries(RECONNECT_ATTEMPTS)
+            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+        if let Some(push) = &self.push {
+            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+            info = info.set_redis_settings(settings);
+            config = config.set_push_sender(Forward(push.clone()));
+        }
+        ConnectionManager::new_lazy_with_config(Client::open(info)?, config)
+    }
+
+    async fn make_cluster(&self, nodes: &[ConnectionInfo]) -> RedisResult<ClusterConnection> {
+        let mut builder: ClusterClientBuilder = ClusterClient::builder(nodes.to_vec())
+            .connection_timeout(CONNECT_TIMEOUT)
+            .response_timeout(CALL_TIMEOUT)
+            .tcp_settings(tcp_settings());
+        if let Some(push) = &self.push {
+            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(Forward(push.clone()));
+        }
+        builder.build()?.get_async_connection().await
+    }
+
+    /// Why there is no connection, if one attempt finds out. The links themselves only ever wait.
+    pub(super) async fn diagnose(&self) -> Option<String> {
+        let attempt = async {
+            match &self.target {
+                RedisTarget::Single(info) => {
+                    let client = Client::open(info.as_ref().clone())?;
+                    client.get_multiplexed_async_connection().await.map(drop)
+                }
+                RedisTarget::Cluster(nodes) => self.make_cluster(nodes).await.map(drop),
+            }
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+            Ok(Err(error)) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Runs one command.
+    pub(super) async fn command(&self, command: &Cmd) -> Result<Value, StoreError> {
+        in_time(async {
+            let mut connection = self.connection().await?;
+            connection.req_packed_command(command).await?.extract_error()
+        })
+        .await
+    }
+
+    /// Runs a script by its digest, and by its source where the server does not know it (yet, or any more).
+    pub(super) async fn script(&self, script: &Script, call: &Cmd) -> Result<Value, StoreError> {
+        in_time(async {
+            let mut connection = self.connection().await?;
+            let answer = connection.req_packed_command(call).await.and_then(Value::extract_error);
+            match answer {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    connection.req_packed_command(&script.with_source(call)).await?.extract_error()
+                }
+                answer => answer,
+            }
+        })
+        .await
+    }
+
+    /// Subscribes to, or leaves, a sharded channel.
+    pub(super) async fn subscribe(&self, channel: &str, join: bool) -> Result<(), StoreError> {
+        in_time(async {
+            match (self.connection().await?, join) {
+                (Connection::Cluster(mut cluster), true) => cluster.ssubscribe(channel).await,
+                (Connection::Cluster(mut cluster), false) => cluster.sunsubscribe(channel).await,
+                (Connection::Single(mut manager), join) => {
+                    let verb = if join { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" };
+                    let mut command = redis::cmd(verb);
+                    command.arg(channel);
+                    manager.send_packed_command(&command).await?.extract_error().map(drop)
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn in_time<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(|error| away(&error)),
+        Err(_) => Err(StoreError::Away(format!("no answer within {} ms", CALL_TIMEOUT.as_millis()))),
+    }
+}
+
+/// The error of a call. What a server answers with an error (loading, read-only, out of memory) is as
+/// good as its absence: the caller can only try again later. Arguments never appear in these texts.
+fn away(error: &RedisError) -> StoreError {
+    StoreError::Away(error.to_string())
+}
+
+/// Either kind of connection, as one.
+enum Connection {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_url_is_read() {
+        for (url, description) in [
+            ("redis://127.0.0.1:6380/3", "127.0.0.1:6380"),
+            ("redis+cluster://a:1,b:2", "cluster a:1,b:2"),
+            ("redis+cluster://user:pass@a:1,b:2/", "cluster a:1,b:2"),
+            ("unix:///run/redis.sock", "/run/redis.sock"),
+        ] {
+            let target = RedisTarget::parse(url).unwrap();
+            assert_eq!(target.describe(), description);
+        }
+        let RedisTarget::Cluster(nodes) = RedisTarget::parse("redis+cluster://u:p@a:1,b:2").unwrap() else {
+            panic!("a cluster")
+        };
+        assert!(nodes.iter().all(|node| node.redis_settings().password() == Some("p")));
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_being_repeated() {
+        for url in ["localhost:6379", "http://secret@host", "redis://:secret@host:port", ""] {
+            let refusal = RedisTarget::parse(url).unwrap_err().to_string();
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+    }
+}

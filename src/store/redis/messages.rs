@@ -1,0 +1,163 @@
+//! Messages, replies and responses on Redis.
+
+use async_trait::async_trait;
+
+use super::RedisStore;
+use super::answer::{Answer, add_since, gated_answer, gated_call, millis};
+use super::script;
+use crate::domain::channel::ChannelKind;
+use crate::domain::digest::Digest;
+use crate::domain::ids::{MessageId, UserId};
+use crate::domain::message::Page;
+use crate::domain::timestamp::Timestamp;
+use crate::store::{
+    Gate, Gated, IDEMPOTENCY_MS, Ingest, IngestOutcome, KEEP_MS, MAX_MESSAGES, MAX_RESPONSES, MessageStore,
+    ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery, Secret, Since, StoreError,
+};
+
+/// A secret as the scripts compare it.
+fn secret_argument(secret: Secret) -> String {
+    match secret {
+        Secret::Digest(digest) => Digest::to_hex(digest),
+        Secret::Missing => "missing".to_owned(),
+        Secret::Verified => "verified".to_owned(),
+    }
+}
+
+fn read_kind(name: &str) -> Result<ChannelKind, StoreError> {
+    ChannelKind::parse(name).ok_or_else(|| StoreError::Corrupt("a channel's type".to_owned()))
+}
+
+#[async_trait]
+impl MessageStore for RedisStore {
+    async fn append_message(&self, ingest: &Ingest<'_>) -> Result<IngestOutcome, StoreError> {
+        let user = &ingest.user;
+        let channel = self.keys.channel(user, ingest.channel);
+        let once = ingest.idempotency.map(|key| self.keys.once(user, ingest.channel, &key));
+        let mut call = script::APPEND_MESSAGE.call(&[
+            channel.as_str(),
+            &self.keys.user_limit(user, &format!("ingest:{}", ingest.channel)),
+            once.as_deref().unwrap_or(&channel),
+            &self.keys.last(user),
+            &self.keys.messages(user),
+            &self.keys.wake(user),
+        ]);
+        call.arg(ingest.kind.as_str())
+            .arg(secret_argument(ingest.secret))
+            .arg(ingest.limit.count())
+            .arg(millis(ingest.limit.window()));
+        if once.is_some() {
+            call.arg(IDEMPOTENCY_MS);
+        } else {
+            call.arg("");
+        }
+        call.arg(ingest.record.id.to_string()).arg(&ingest.record.head).arg(&ingest.record.extra).arg(MAX_MESSAGES);
+        let mut answer = Answer::new(self.link.script(&script::APPEND_MESSAGE, &call).await?)?;
+        let word = answer.text()?;
+        Ok(match word.as_str() {
+            "none" => IngestOutcome::NoChannel,
+            "type" => IngestOutcome::WrongKind(read_kind(&answer.text()?)?),
+            "secret" => IngestOutcome::WrongSecret,
+            "limit" => IngestOutcome::OverLimit(answer.limit(ingest.limit)?),
+            "disabled" => IngestOutcome::Disabled(answer.limit(ingest.limit)?),
+            "again" => {
+                let limit = answer.limit(ingest.limit)?;
+                let first: MessageId = answer
+                    .text()?
+                    .parse()
+                    .map_err(|_| StoreError::Corrupt("the id of an earlier message".to_owned()))?;
+                IngestOutcome::Duplicate(first, limit)
+            }
+            "ok" => {
+                let limit = answer.limit(ingest.limit)?;
+                IngestOutcome::Accepted(Timestamp::from_millis(answer.number()?), limit)
+            }
+            other => return Err(StoreError::Corrupt(format!("an ingest answered {other:?}"))),
+        })
+    }
+
+    async fn poll_messages(&self, gate: &Gate, since: Since, count: usize) -> Result<Gated<Page>, StoreError> {
+        let keys = [self.keys.last(&gate.user), self.keys.messages(&gate.user)];
+        let mut call = gated_call(&self.keys, &script::POLL_MESSAGES, gate, &keys);
+        add_since(&mut call, since);
+        call.arg(count).arg(MAX_MESSAGES);
+        let answer = self.link.script(&script::POLL_MESSAGES, &call).await?;
+        gated_answer(gate, answer, |answer| answer.page(count))
+    }
+
+    async fn read_messages(&self, user: &UserId, since: Since, count: usize) -> Result<Page, StoreError> {
+        let mut call = script::READ_MESSAGES.call(&[self.keys.last(user), self.keys.messages(user)]);
+        add_since(&mut call, since);
+        call.arg(count).arg(MAX_MESSAGES);
+        Answer::new(self.link.script(&script::READ_MESSAGES, &call).await?)?.page(count)
+    }
+
+    async fn append_reply(&self, gate: &Gate, reply: &ReplyRecord<'_>) -> Result<Gated<ReplyOutcome>, StoreError> {
+        let user = &gate.user;
+        let keys = [
+            self.keys.channel(user, reply.channel),
+            self.keys.responses(user, reply.channel),
+            self.keys.responses_last(user, reply.channel),
+            self.keys.reply(user, &reply.record.id),
+        ];
+        let mut call = gated_call(&self.keys, &script::APPEND_REPLY, gate, &keys);
+        call.arg(reply.kind.unwrap_or_default())
+            .arg(&reply.record.head)
+            .arg(&reply.record.extra)
+            .arg(reply.channel.as_str())
+            .arg(KEEP_MS)
+            .arg(MAX_RESPONSES);
+        let answer = self.link.script(&script::APPEND_REPLY, &call).await?;
+        gated_answer(gate, answer, |answer| {
+            let word = answer.text()?;
+            Ok(match word.as_str() {
+                "none" => ReplyOutcome::NoChannel,
+                "type" => ReplyOutcome::WrongKind(read_kind(&answer.text()?)?),
+                _ => ReplyOutcome::Stored(
+                    serde_json::from_str(&answer.text()?)
+                        .map_err(|error| StoreError::Corrupt(format!("a channel: {error}")))?,
+                ),
+            })
+        })
+    }
+
+    async fn reply_status(&self, gate: &Gate, response: &MessageId) -> Result<Gated<Option<ReplyStatus>>, StoreError> {
+        let keys = [self.keys.reply(&gate.user, response)];
+        let call = gated_call(&self.keys, &script::REPLY_STATUS, gate, &keys);
+        let answer = self.link.script(&script::REPLY_STATUS, &call).await?;
+        gated_answer(gate, answer, |answer| {
+            let mut fields = answer.list()?;
+            let Some(channel) = fields.optional_text()? else { return Ok(None) };
+            let status = fields.text()?;
+            let attempts = u32::try_from(fields.number()?).unwrap_or(u32::MAX);
+            Ok(Some(ReplyStatus { channel, status, attempts, error: fields.optional_text()? }))
+        })
+    }
+
+    async fn read_responses(&self, query: &ResponsesQuery<'_>) -> Result<ResponsesOutcome, StoreError> {
+        let user = &query.user;
+        let mut call = script::READ_RESPONSES.call(&[
+            self.keys.channel(user, query.channel),
+            self.keys.user_limit(user, &format!("responses:{}", query.channel)),
+            self.keys.responses_last(user, query.channel),
+            self.keys.responses(user, query.channel),
+        ]);
+        call.arg(ChannelKind::Webhook.as_str())
+            .arg(secret_argument(query.secret))
+            .arg(query.limit.count())
+            .arg(millis(query.limit.window()));
+        add_since(&mut call, query.since);
+        call.arg(query.count).arg(MAX_RESPONSES);
+        let mut answer = Answer::new(self.link.script(&script::READ_RESPONSES, &call).await?)?;
+        let word = answer.text()?;
+        Ok(match word.as_str() {
+            "none" => ResponsesOutcome::NoChannel,
+            "secret" => ResponsesOutcome::WrongSecret,
+            "limit" => ResponsesOutcome::OverLimit(answer.limit(query.limit)?),
+            _ => {
+                let limit = answer.limit(query.limit)?;
+                ResponsesOutcome::Page(answer.page(query.count)?, limit)
+            }
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Sessions, gates and counters on Redis.
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use redis::{Cmd, Value};
+
+use super::RedisStore;
+use super::answer::{Answer, gated_answer, gated_call, millis};
+use super::script;
+use crate::domain::digest::Digest;
+use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::limit::LimitStatus;
+use crate::domain::timestamp::Timestamp;
+use crate::store::{
+    CounterStore, Gate, Gated, LimitUse, NewSession, SESSION_LIFE_MS, SessionRecord, SessionStore, StoreError,
+};
+
+/// Life of what points at a user, in milliseconds: longer than the session's own, so that a session
+/// never becomes unreachable while it lives.
+pub(super) const POINTER_LIFE_MS: u64 = SESSION_LIFE_MS + 2 * 24 * 60 * 60 * 1000;
+
+impl RedisStore {
+    async fn session(&self, user: &UserId) -> Result<Option<SessionRecord>, StoreError> {
+        let mut read = redis::cmd("HMGET");
+        read.arg(self.keys.session(user)).arg(&["k", "a", "p", "c"]);
+        read_session(user, self.link.command(&read).await?)
+    }
+
+    /// The ids of a user's channels.
+    async fn channel_ids(&self, user: &UserId) -> Result<Vec<ChannelId>, StoreError> {
+        let mut read = redis::cmd("SMEMBERS");
+        read.arg(self.keys.channels(user));
+        let mut answer = Answer::new(self.link.command(&read).await?)?;
+        let mut ids = Vec::new();
+        while let Some(id) = answer.optional_text()? {
+            ids.extend(id.parse());
+        }
+        Ok(ids)
+    }
+
+    async fn point(&self, key: String, user: &UserId) -> Result<(), StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(user.to_string()).arg("PX").arg(POINTER_LIFE_MS);
+        self.link.command(&set).await.map(drop)
+    }
+}
+
+fn read_session(user: &UserId, fields: Value) -> Result<Option<SessionRecord>, StoreError> {
+    let mut fields = Answer::new(fields)?;
+    let Some(api_key) = fields.optional_text()? else { return Ok(None) };
+    let api_key =
+        Digest::from_hex(&api_key).ok_or_else(|| StoreError::Corrupt("the digest of an API key".to_owned()))?;
+    Ok(Some(SessionRecord {
+        user: *user,
+        api_key,
+        sealed_api_key: fields.text()?,
+        public_key: Some(fields.text()?).filter(|key| !key.is_empty()),
+        created: Timestamp::from_millis(fields.number()?),
+    }))
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn create_session(&self, new: &NewSession) -> Result<SessionRecord, StoreError> {
+        let mut call = script::CREATE_SESSION.call(&[self.keys.session(&new.user)]);
+        call.arg(new.api_key.to_hex())
+            .arg(&new.sealed_api_key)
+            .arg(new.public_key.as_deref().unwrap_or_default())
+            .arg(SESSION_LIFE_MS);
+        let fields = self.link.script(&script::CREATE_SESSION, &call).await?;
+        let session = read_session(&new.user, fields)?
+            .ok_or_else(|| StoreError::Corrupt("a session that was just made".to_owned()))?;
+        // Written at each registration, so one that broke off here is mended by the next.
+        self.point(self.keys.api_key(&session.api_key), &new.user).await?;
+        if session.api_key != new.api_key {
+            self.touch_session(&new.user).await?;
+        }
+        Ok(session)
+    }
+
+    async fn find_session(&self, api_key: &Digest) -> Result<Option<SessionRecord>, StoreError> {
+        let mut read = redis::cmd("GET");
+        read.arg(self.keys.api_key(api_key));
+        let Some(user) = read_user(self.link.command(&read).await?) else { return Ok(None) };
+        let session = self.session(&user).await?;
+        Ok(session.filter(|session| session.api_key == *api_key))
+    }
+
+    async fn authorize(&self, gate: &Gate) -> Result<Gated<()>, StoreError> {
+        let call = gated_call(&self.keys, &script::AUTHORIZE, gate, &[]);
+        let answer = self.link.script(&script::AUTHORIZE, &call).await?;
+        gated_answer(gate, answer, |_| Ok(()))
+    }
+
+    async fn touch_session(&self, user: &UserId) -> Result<(), StoreError> {
+        let Some(session) = self.session(user).await? else { return Ok(()) };
+        let renew = |key: String, life: u64| -> Cmd {
+            let mut renew = redis::cmd("PEXPIRE");
+            renew.arg(key).arg(life);
+            renew
+        };
+        let mut commands = vec![
+            renew(self.keys.session(user), SESSION_LIFE_MS),
+            renew(self.keys.channels(user), POINTER_LIFE_MS),
+            renew(self.keys.api_key(&session.api_key), POINTER_LIFE_MS),
+        ];
+        for id in self.channel_ids(user).await? {
+            commands.push(renew(self.keys.channel(user, &id), POINTER_LIFE_MS));
+            commands.push(renew(self.keys.channel_pointer(&id), POINTER_LIFE_MS));
+        }
+        try_join_all(commands.iter().map(|command| self.link.command(command))).await?;
+        Ok(())
+    }
+
+    async fn delete_session(&self, user: &UserId) -> Result<bool, StoreError> {
+        let session = self.session(user).await?;
+        let ids = self.channel_ids(user).await?;
+        for id in &ids {
+            self.release_channel(user, id).await?;
+        }
+        // The session goes first: no gate opens and no channel can be stored from here on.
+        let mut keys = vec![self.keys.session(user), self.keys.channels(user)];
+        keys.extend([self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
+        for id in &ids {
+            keys.push(self.keys.channel(user, id));
+            keys.push(self.keys.responses(user, id));
+            keys.push(self.keys.responses_last(user, id));
+        }
+        let mut delete = redis::cmd("DEL");
+        delete.arg(keys);
+        self.link.command(&delete).await?;
+        if let Some(session) = &session {
+            let mut delete = redis::cmd("DEL");
+            delete.arg(self.keys.api_key(&session.api_key));
+            self.link.command(&delete).await?;
+        }
+        let mut publish = redis::cmd("SPUBLISH");
+        publish.arg(self.keys.wake(user)).arg("s");
+        self.link.command(&publish).await?;
+        Ok(session.is_some())
+    }
+
+    async fn deployment_key(&self, candidate: &str) -> Result<String, StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.deployment_key()).arg(candidate).arg("NX").arg("GET");
+        match self.link.command(&set).await? {
+            Value::BulkString(first) => {
+                String::from_utf8(first).map_err(|_| StoreError::Corrupt("the deployment's key".to_owned()))
+            }
+            _ => Ok(candidate.to_owned()),
+        }
+    }
+}
+
+/// A user id as pointers hold it; a claim that is not settled has a word after it.
+pub(super) fn read_user(value: Value) -> Option<UserId> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(&bytes).ok()?.split(' ').next()?.parse().ok(),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl CounterStore for RedisStore {
+    async fn count_use(&self, counter: &LimitUse) -> Result<LimitStatus, StoreError> {
+        let mut call = script::COUNT_USE.call(&[self.keys.limit(&counter.counter)]);
+        call.arg(millis(counter.limit.window()));
+        let answer = self.link.script(&script::COUNT_USE, &call).await?;
+        Answer::new(answer)?.limit(counter.limit)
+    }
+}

@@ -1,0 +1,60 @@
+//! Places of sockets and wakes on Redis.
+
+use async_trait::async_trait;
+
+use super::RedisStore;
+use super::answer::{Answer, add_since};
+use super::script;
+use crate::domain::ids::UserId;
+use crate::store::{
+    MAX_MESSAGES, SOCKET_LEASE_MS, Since, SocketLease, SocketOutcome, SocketStore, StoreError, TOUCH_AFTER_MS,
+};
+
+#[async_trait]
+impl SocketStore for RedisStore {
+    async fn hold_socket(&self, lease: &SocketLease, since: Since, count: usize) -> Result<SocketOutcome, StoreError> {
+        let user = &lease.user;
+        let mut call = script::HOLD_SOCKET.call(&[
+            self.keys.session(user),
+            self.keys.sockets(user),
+            self.keys.last(user),
+            self.keys.messages(user),
+            self.keys.wake(user),
+        ]);
+        call.arg(lease.api_key.to_hex())
+            .arg(lease.place.as_deref().unwrap_or_default())
+            .arg(lease.socket.to_string())
+            .arg(SOCKET_LEASE_MS)
+            .arg(lease.cap);
+        add_since(&mut call, since);
+        call.arg(count).arg(MAX_MESSAGES).arg(TOUCH_AFTER_MS);
+        let mut answer = Answer::new(self.link.script(&script::HOLD_SOCKET, &call).await?)?;
+        let word = answer.text()?;
+        Ok(match word.as_str() {
+            "session" => SocketOutcome::NoSession,
+            "evicted" => SocketOutcome::Evicted,
+            _ => SocketOutcome::Held {
+                place: answer.text()?,
+                touch_due: answer.number()? == 1,
+                page: answer.page(count)?,
+            },
+        })
+    }
+
+    async fn release_socket(&self, user: &UserId, place: &str) -> Result<(), StoreError> {
+        let mut remove = redis::cmd("ZREM");
+        remove.arg(self.keys.sockets(user)).arg(place);
+        self.link.command(&remove).await.map(drop)
+    }
+
+    async fn watch(&self, user: &UserId) -> Result<(), StoreError> {
+        // Noted first: should the connection break right after the confirmation, that is told.
+        self.listener.watched.change(|watched| watched.insert(*user));
+        self.listener.link.subscribe(&self.keys.wake(user), true).await
+    }
+
+    async fn unwatch(&self, user: &UserId) -> Result<(), StoreError> {
+        self.listener.watched.change(|watched| watched.remove(user));
+        self.listener.link.subscribe(&self.keys.wake(user), false).await
+    }
+}

@@ -1,0 +1,20 @@
+//! Logs: to standard output, a line an event.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging for the whole process. Libraries are heard from `warn` on, the relay from the level set.
+/// A second call changes nothing.
+pub fn init(log: LogConfig) {
+    let libraries = log.level.min(tracing::Level::WARN);
+    let filter = EnvFilter::new(format!("{libraries},chaos_relay={}", log.level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // A failure means that logging was started before, which is fine.
+    let _ = match log.format {
+        LogFormat::Pretty => lines.with_ansi(std::io::stdout().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+    };
+}

@@ -1,0 +1,3 @@
+//! What runs on its own, without a caller.
+
+pub mod store_health;

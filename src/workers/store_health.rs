@@ -1,0 +1,31 @@
+//! Asks the store every second whether it is there, so that health answers need not.
+
+use std::time::Duration;
+
+use crate::services::Relay;
+
+/// How often the store is asked.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until the replica stops.
+pub async fn run(relay: Relay) {
+    loop {
+        check(&relay).await;
+        if !relay.shared.shutdown.sleep(EVERY).await {
+            return;
+        }
+    }
+}
+
+/// Asks once and notes the answer.
+pub async fn check(relay: &Relay) {
+    let answer = relay.store.ping().await;
+    let is_news = relay.shared.store_health.set(answer.is_ok());
+    match answer {
+        Ok(()) if is_news => tracing::info!("the store is reachable"),
+        Err(error) if is_news => {
+            tracing::error!(%error, "the store is away; requests are answered 503 until it is back")
+        }
+        _ => {}
+    }
+}

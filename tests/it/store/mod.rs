@@ -1,0 +1,160 @@
+//! What a store promises, proved on each store.
+
+mod channels;
+mod messages;
+mod sessions;
+mod sockets;
+
+use std::sync::{Arc, Mutex};
+
+use chaos_relay::domain::channel::{Channel, ChannelUpdate, NewChannel};
+use chaos_relay::domain::digest::Digest;
+use chaos_relay::domain::ids::{ChannelId, UserId};
+use chaos_relay::domain::limit::Limit;
+use chaos_relay::domain::message::NewRecord;
+use chaos_relay::domain::timestamp::Timestamp;
+use chaos_relay::store::embedded;
+use chaos_relay::store::redis::{RedisStore, RedisTarget};
+use chaos_relay::store::{
+    ChannelRecord, Gate, Ingest, IngestOutcome, NewSession, PutChannel, Secret, SessionRecord, Store, Wake,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tempfile::TempDir;
+
+use crate::support::{eventually, redis};
+
+/// Out of the way.
+const AMPLE: Limit = Limit::new(1_000_000, Duration::from_secs(60));
+
+/// A store with nothing in it, and the wakes it sent.
+pub struct Bench {
+    store: Arc<dyn Store>,
+    wakes: Arc<Mutex<Vec<(UserId, Wake)>>>,
+    _dir: Option<TempDir>,
+}
+
+impl Bench {
+    fn redis() -> Self {
+        let target = RedisTarget::parse(&redis::shared().url()).unwrap();
+        let prefix = redis::fresh_prefix();
+        Self::make(None, |sink| Arc::new(RedisStore::new(target, &prefix, sink)))
+    }
+
+    fn embedded() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        Self::make(Some(dir), |sink| embedded::open(&path, sink).unwrap())
+    }
+
+    fn make(dir: Option<TempDir>, open: impl FnOnce(chaos_relay::store::WakeSink) -> Arc<dyn Store>) -> Self {
+        let wakes = Arc::new(Mutex::new(Vec::new()));
+        let heard = wakes.clone();
+        let store = open(Arc::new(move |user, wake| heard.lock().unwrap().push((*user, wake))));
+        Self { store, wakes, _dir: dir }
+    }
+
+    async fn session(&self) -> SessionRecord {
+        let user = UserId::random();
+        let api_key = Digest::of(user.to_string().as_bytes());
+        let new = NewSession { user, api_key, sealed_api_key: format!("sealed {user}"), public_key: None };
+        self.store.create_session(&new).await.unwrap()
+    }
+
+    /// A session with a webhook channel whose secret is `secret`.
+    async fn session_with_channel(&self) -> (SessionRecord, ChannelId) {
+        let session = self.session().await;
+        let id = ChannelId::random();
+        assert_eq!(self.put(&session.user, &id, json!({})).await, PutChannel::Stored);
+        (session, id)
+    }
+
+    async fn put(&self, user: &UserId, id: &ChannelId, settings: Value) -> PutChannel {
+        self.store.put_channel(user, &channel_record(id, settings)).await.unwrap()
+    }
+
+    async fn change(&self, session: &SessionRecord, id: &ChannelId, change: Value) {
+        let mut record = self.store.channel(&gate(session), id).await.unwrap().unwrap().value.unwrap();
+        record.channel.update(ChannelUpdate::from_json(change.as_object().unwrap()).unwrap()).unwrap();
+        assert!(self.store.update_channel(&session.user, &record).await.unwrap());
+    }
+
+    /// Appends a message that must be accepted.
+    async fn append(&self, user: &UserId, channel: &ChannelId, content: &str) -> Timestamp {
+        let record = message(user, channel, content);
+        match self.store.append_message(&ingest(user, channel, &record)).await.unwrap() {
+            IngestOutcome::Accepted(at, _) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The wakes of a user but for resynchronisations, once there are so many.
+    async fn heard(&self, user: &UserId, count: usize) -> Vec<Wake> {
+        eventually("the wakes come", || async {
+            let wakes = self.wakes.lock().unwrap();
+            let heard: Vec<_> = wakes
+                .iter()
+                .filter(|(to, wake)| to == user && *wake != Wake::Resync)
+                .map(|(_, wake)| wake.clone())
+                .collect();
+            (heard.len() >= count).then_some(heard)
+        })
+        .await
+    }
+}
+
+fn channel_record(id: &ChannelId, settings: Value) -> ChannelRecord {
+    let new = NewChannel::from_json(settings.as_object().unwrap()).unwrap();
+    let channel: Channel = new.into_channel(id.clone(), "sealed".to_owned());
+    ChannelRecord { channel, secret: Some(Digest::of(b"secret")), revision: 0 }
+}
+
+fn gate(session: &SessionRecord) -> Gate {
+    Gate { user: session.user, api_key: session.api_key, nonce: None, limit: None }
+}
+
+fn message(user: &UserId, channel: &ChannelId, content: &str) -> NewRecord {
+    NewRecord::new(*user, channel, "webhook", content, &serde_json::Map::new())
+}
+
+fn ingest<'a>(user: &UserId, channel: &'a ChannelId, record: &'a NewRecord) -> Ingest<'a> {
+    Ingest {
+        user: *user,
+        channel,
+        kind: chaos_relay::domain::channel::ChannelKind::Webhook,
+        secret: Secret::Digest(Digest::of(b"secret")),
+        limit: AMPLE,
+        idempotency: None,
+        record,
+    }
+}
+
+/// A record as JSON.
+fn json_of(record: &chaos_relay::domain::message::StoredRecord) -> Value {
+    let mut text = String::new();
+    record.write_json(&mut text);
+    serde_json::from_str(&text).unwrap()
+}
+
+fn contents(page: &chaos_relay::domain::message::Page) -> Vec<String> {
+    page.records.iter().map(|record| json_of(record)["content"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Makes one test of each promise for each store.
+macro_rules! on_both_stores {
+    ($($promise:ident),+ $(,)?) => {
+        mod on_redis {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                super::$promise(crate::store::Bench::redis()).await;
+            })+
+        }
+        mod on_the_embedded_store {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                super::$promise(crate::store::Bench::embedded()).await;
+            })+
+        }
+    };
+}
+use on_both_stores;

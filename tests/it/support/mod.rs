@@ -1,0 +1,40 @@
+//! What the tests stand on: servers they start, clients they use, and patience with a deadline.
+
+pub mod client;
+pub mod redis;
+pub mod relay;
+pub mod secrets;
+pub mod socket;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long anything that should happen may take before the test fails. Generous, since machines are slow
+/// and shared; nothing waits this long unless it is broken.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    eventually_within(DEADLINE, what, &mut ask).await
+}
+
+/// The same with a deadline of its own.
+pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
+    within: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let end = tokio::time::Instant::now() + within;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < end, "not within {within:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
