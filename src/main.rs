@@ -24,6 +24,8 @@ enum Command {
     Check,
     /// Exit 0 if the relay on this machine can take traffic, else 1
     Healthcheck,
+    /// Make a webhook and print every message that comes in
+    Tail(cli::tail::TailArguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
             Command::Serve => cli::serve::run().await,
             Command::Check => cli::check::run().await,
             Command::Healthcheck => cli::healthcheck::run().await,
+            Command::Tail(arguments) => cli::tail::run(arguments).await,
         }
     })
 }

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod healthcheck;
 pub mod serve;
+pub mod tail;
 
 use std::process::ExitCode;
 

@@ -4,3 +4,4 @@ mod architecture;
 mod conversation;
 mod store;
 mod support;
+mod tour;

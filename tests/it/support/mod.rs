@@ -5,6 +5,7 @@ pub mod redis;
 pub mod relay;
 pub mod secrets;
 pub mod socket;
+pub mod tail;
 
 use std::future::Future;
 use std::time::Duration;
