@@ -20,8 +20,7 @@ use crate::domain::sealing::KeyRing;
 use crate::http::{self, HttpSettings};
 use crate::hub::Hub;
 use crate::services::error::Error;
-use crate::services::{Relay, Shared, SharedParts};
-use crate::shutdown::Shutdown;
+use crate::services::{Relay, Shared};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError, WakeSink};
@@ -101,14 +100,7 @@ impl App {
         let address = listener.local_addr().map_err(StartError::Server)?;
         let hub = Arc::new(Hub::default());
         let (store, keys) = open_store(config, hub.sink())?;
-        let shared = Arc::new(Shared::new(SharedParts {
-            keys,
-            limits: config.limits,
-            sockets_per_session: config.sockets_per_session,
-            responses_require_token: config.responses_require_token,
-            hub,
-            shutdown: Shutdown::default(),
-        }));
+        let shared = Arc::new(Shared::new(config, keys, hub));
         let relay = Relay { shared, store };
         store_health::check(&relay).await;
         if let Err(Error::Internal(cause)) = relay.public_key().await {

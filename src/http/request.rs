@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+use super::HttpError;
 use super::error::{JSON, add_limit};
 use crate::domain::limit::LimitStatus;
 use crate::domain::timestamp::Timestamp;
@@ -131,19 +134,63 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Who is calling, with the signature checked over the given body.
-pub(super) async fn caller(relay: &Relay, request: &HttpRequest, body: &[u8]) -> Result<Caller, Error> {
-    let headers = request.headers();
-    let has_no_body = matches!(*request.method(), Method::GET | Method::HEAD);
-    let credentials = Credentials {
-        api_key: bearer(headers),
-        timestamp: signature_header(headers, "X-Timestamp"),
-        nonce: signature_header(headers, "X-Nonce"),
-        signature: signature_header(headers, "X-Signature"),
-        path: request.uri().path(),
-        body: if has_no_body { b"" } else { body },
-    };
-    relay.authenticate(&credentials).await
+/// A request of a session: its body, and who is calling, with the signature checked. Whether the session
+/// is still there and the nonce new is found by the gate of what is called.
+pub(super) struct SessionRequest {
+    /// This worker's relay.
+    pub(super) relay: web::Data<Relay>,
+    /// Who is calling.
+    pub(super) caller: Caller,
+    body: Bytes,
+}
+
+impl SessionRequest {
+    /// The body as a JSON object.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, Error> {
+        json_object(&self.body)
+    }
+
+    /// The same where the body may be left out.
+    pub(super) fn object_or_none(&self) -> Result<Map<String, Value>, Error> {
+        if self.body.is_empty() { Ok(Map::new()) } else { self.object() }
+    }
+
+    async fn read(request: HttpRequest, payload: web::Payload) -> Result<Self, HttpError> {
+        let relay = request
+            .app_data::<web::Data<Relay>>()
+            .ok_or_else(|| Error::Internal("a worker without a relay".to_owned()))?
+            .clone();
+        // The body of a GET means nothing and is not signed.
+        let body = match *request.method() {
+            Method::GET | Method::HEAD => Bytes::new(),
+            _ => body(&request, payload).await?,
+        };
+        let headers = request.headers();
+        let credentials = Credentials {
+            api_key: bearer(headers),
+            timestamp: signature_header(headers, "X-Timestamp"),
+            nonce: signature_header(headers, "X-Nonce"),
+            signature: signature_header(headers, "X-Signature"),
+            path: request.uri().path(),
+            body: &body,
+        };
+        let caller = relay.authenticate(&credentials).await?;
+        Ok(Self { relay, caller, body })
+    }
+}
+
+impl FromRequest for SessionRequest {
+    type Error = HttpError;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let payload = payload.await.map_err(|error| Error::Internal(error.to_string()))?;
+            Self::read(request, payload).await
+        })
+    }
 }
 
 /// A JSON answer, with the limit's headers where one was counted.

@@ -6,26 +6,26 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::client_ip::base_url;
-use super::request::{Query, body, caller, json, json_object};
+use super::request::{Query, SessionRequest, json};
 use super::{HttpError, HttpSettings};
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
-use crate::services::Relay;
 use crate::services::error::Error;
 use crate::services::poll::{MAX_COUNT, MAX_WAIT_SECONDS, PollQuery};
 
+type Answer = Result<HttpResponse, HttpError>;
+
 /// `GET /messages`
-pub(super) async fn messages(request: HttpRequest, relay: web::Data<Relay>) -> Result<HttpResponse, HttpError> {
-    let caller = caller(&relay, &request, b"").await?;
-    let query = Query::of(&request);
-    let asked = match read_poll_query(&query) {
-        Ok(asked) => asked,
+pub(super) async fn messages(session: SessionRequest, request: HttpRequest) -> Answer {
+    let SessionRequest { relay, caller, .. } = session;
+    let query = match read_poll_query(&Query::of(&request)) {
+        Ok(query) => query,
         Err(refusal) => {
             relay.admit_poll(&caller).await?;
             return Err(refusal.into());
         }
     };
-    let passed = relay.poll(&caller, asked).await?;
+    let passed = relay.poll(&caller, query).await?;
     Ok(json(HttpResponse::Ok(), write_page("messages", &passed.value), passed.limit.as_ref()))
 }
 
@@ -52,99 +52,56 @@ pub(super) fn write_page(name: &str, page: &Page) -> String {
 }
 
 /// `POST /reply`
-pub(super) async fn reply(
-    request: HttpRequest,
-    payload: web::Payload,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
-    let passed = relay.reply(&caller, json_object(&body)).await?;
+pub(super) async fn reply(session: SessionRequest) -> Answer {
+    let passed = session.relay.reply(&session.caller, session.object()).await?;
     let ack = passed.value;
     let answer = json!({"ok": true, "responseId": ack.response_id, "channel": ack.channel});
     Ok(json(HttpResponse::Ok(), answer.to_string(), passed.limit.as_ref()))
 }
 
 /// `GET /replies/{response}`
-pub(super) async fn reply_status(
-    request: HttpRequest,
-    path: web::Path<String>,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let caller = caller(&relay, &request, b"").await?;
-    let status = relay.reply_status(&caller, &path).await?;
+pub(super) async fn reply_status(session: SessionRequest, path: web::Path<String>) -> Answer {
+    let status = session.relay.reply_status(&session.caller, &path).await?;
     Ok(json(HttpResponse::Ok(), status.to_string(), None))
 }
 
 /// `POST /typing`
-pub(super) async fn typing(
-    request: HttpRequest,
-    payload: web::Payload,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
-    let answer = relay.typing(&caller, json_object(&body)).await?;
+pub(super) async fn typing(session: SessionRequest) -> Answer {
+    let answer = session.relay.typing(&session.caller, session.object()).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
 }
 
 /// `GET /channels`
-pub(super) async fn list_channels(request: HttpRequest, relay: web::Data<Relay>) -> Result<HttpResponse, HttpError> {
-    let caller = caller(&relay, &request, b"").await?;
-    let answer = relay.list_channels(&caller).await?;
+pub(super) async fn list_channels(session: SessionRequest) -> Answer {
+    let answer = session.relay.list_channels(&session.caller).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
 }
 
 /// `POST /channels`
 pub(super) async fn create_channel(
+    session: SessionRequest,
     request: HttpRequest,
-    payload: web::Payload,
-    relay: web::Data<Relay>,
     settings: web::Data<HttpSettings>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
+) -> Answer {
     let base_url = base_url(&request, &settings);
-    let fields = if body.is_empty() { Ok(serde_json::Map::new()) } else { json_object(&body) };
-    let passed = relay.create_channel(&caller, fields, &base_url).await?;
+    let passed = session.relay.create_channel(&session.caller, session.object_or_none(), &base_url).await?;
     Ok(json(HttpResponse::Created(), passed.value.to_string(), passed.limit.as_ref()))
 }
 
 /// `PATCH /channels/{channel}`
-pub(super) async fn update_channel(
-    request: HttpRequest,
-    payload: web::Payload,
-    path: web::Path<String>,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
-    let answer = relay.update_channel(&caller, &path, json_object(&body)).await?;
+pub(super) async fn update_channel(session: SessionRequest, path: web::Path<String>) -> Answer {
+    let answer = session.relay.update_channel(&session.caller, &path, session.object()).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
 }
 
 /// `DELETE /channels/{channel}`
-pub(super) async fn delete_channel(
-    request: HttpRequest,
-    payload: web::Payload,
-    path: web::Path<String>,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
-    let answer = relay.delete_channel(&caller, &path).await?;
+pub(super) async fn delete_channel(session: SessionRequest, path: web::Path<String>) -> Answer {
+    let answer = session.relay.delete_channel(&session.caller, &path).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
 }
 
 /// `POST /channels/{channel}/pairing-code`
-pub(super) async fn pairing_code(
-    request: HttpRequest,
-    payload: web::Payload,
-    path: web::Path<String>,
-    relay: web::Data<Relay>,
-) -> Result<HttpResponse, HttpError> {
-    let body = body(&request, payload).await?;
-    let caller = caller(&relay, &request, &body).await?;
-    let answer = relay.pairing_code(&caller, &path).await?;
+pub(super) async fn pairing_code(session: SessionRequest, path: web::Path<String>) -> Answer {
+    let answer = session.relay.pairing_code(&session.caller, &path).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
 }

@@ -17,7 +17,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::config::Limits;
+use crate::config::{Config, Limits};
 use crate::domain::ids::{ChannelId, UserId};
 use crate::domain::public_key::Jwk;
 use crate::domain::sealing::KeyRing;
@@ -54,33 +54,16 @@ pub struct Shared {
     public_key: OnceCell<Jwk>,
 }
 
-/// What [`Shared`] is made of.
-pub struct SharedParts {
-    /// Seals and opens secrets.
-    pub keys: KeyRing,
-    /// Rate limits.
-    pub limits: Limits,
-    /// WebSockets per session, over all replicas.
-    pub sockets_per_session: usize,
-    /// Whether `GET /responses` needs the channel's token.
-    pub responses_require_token: bool,
-    /// Who listens here.
-    pub hub: Arc<Hub>,
-    /// When to take leave.
-    pub shutdown: Shutdown,
-}
-
 impl Shared {
     /// Starts with empty caches and the clock at zero.
-    pub fn new(parts: SharedParts) -> Self {
-        let SharedParts { keys, limits, sockets_per_session, responses_require_token, hub, shutdown } = parts;
+    pub fn new(config: &Config, keys: KeyRing, hub: Arc<Hub>) -> Self {
         Self {
             keys,
-            limits,
-            sockets_per_session,
-            responses_require_token,
+            limits: config.limits,
+            sockets_per_session: config.sockets_per_session,
+            responses_require_token: config.responses_require_token,
             hub,
-            shutdown,
+            shutdown: Shutdown::default(),
             store_health: StoreHealth::default(),
             replica: Uuid::new_v4(),
             started: Instant::now(),
