@@ -17,15 +17,7 @@ type Answer = Result<HttpResponse, HttpError>;
 
 /// `GET /messages`
 pub(super) async fn messages(session: SessionRequest, request: HttpRequest) -> Answer {
-    let SessionRequest { relay, caller, .. } = session;
-    let query = match read_poll_query(&Query::of(&request)) {
-        Ok(query) => query,
-        Err(refusal) => {
-            relay.admit_poll(&caller).await?;
-            return Err(refusal.into());
-        }
-    };
-    let passed = relay.poll(&caller, query).await?;
+    let passed = session.relay.poll(&session.caller, read_poll_query(&Query::of(&request))).await?;
     Ok(json(HttpResponse::Ok(), write_page("messages", &passed.value), passed.limit.as_ref()))
 }
 

@@ -161,6 +161,15 @@ impl Relay {
         }
     }
 
+    /// The error for input that is wrong: only those who pass the gate are told so, and it counts like any
+    /// other request.
+    pub(super) async fn refuse(&self, gate: &Gate, refusal: impl Into<Error>) -> Error {
+        match self.store.authorize(gate).await.map_err(Error::from) {
+            Ok(answer) => self.passed(gate, Ok(answer)).map_or_else(|denied| denied, |_| refusal.into()),
+            Err(error) => error,
+        }
+    }
+
     /// Lets a session that is in use live on, in the background. Should it fail, the next hours bring another.
     pub fn touch(&self, user: UserId) {
         let store = self.store.clone();

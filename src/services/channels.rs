@@ -11,7 +11,7 @@ use super::error::Error;
 use super::register::unsealing_failed;
 use crate::domain::channel::{ChannelKind, ChannelUpdate, NewChannel};
 use crate::domain::digest::Digest;
-use crate::domain::fields::Fields;
+use crate::domain::fields::{Fields, InvalidField};
 use crate::domain::ids::ChannelId;
 use crate::domain::sealing::Owner;
 use crate::store::{ChannelRecord, MAX_CHANNELS, PutChannel};
@@ -127,37 +127,25 @@ impl Relay {
 
     /// Shows an activity indicator where the channel's platform has one.
     pub async fn typing(&self, caller: &Caller, body: Result<Map<String, Value>, Error>) -> Result<Value, Error> {
-        let gate = caller.gate();
-        let body = match body {
-            Ok(body) => body,
-            Err(refusal) => {
-                self.passed(&gate, self.store.authorize(&gate).await)?;
-                return Err(refusal);
-            }
-        };
-        let fields = Fields::of(&body);
-        let asked = fields.text("channelId").and_then(|id| Ok((id, fields.text("channelType")?)));
+        let asked = body.and_then(|body| {
+            let fields = Fields::of(&body);
+            let id = fields.text("channelId")?.filter(|id| !id.is_empty());
+            let id = id.ok_or(InvalidField::new("channelId", "a string that is not empty"))?;
+            Ok((id.to_owned(), fields.text("channelType")?.map(str::to_owned)))
+        });
         let (id, kind) = match asked {
-            Ok((Some(id), kind)) if !id.is_empty() => (id, kind),
-            Ok(_) => {
-                self.passed(&gate, self.store.authorize(&gate).await)?;
-                return Err(Error::invalid("invalid_field", "channelId must be a string that is not empty"));
-            }
-            Err(refusal) => {
-                self.passed(&gate, self.store.authorize(&gate).await)?;
-                return Err(refusal.into());
-            }
+            Ok(asked) => asked,
+            Err(refusal) => return Err(self.refuse(&caller.gate(), refusal).await),
         };
-        let channel = self.own_channel(caller, id).await?.channel;
-        check_type(kind, channel.kind)?;
+        let channel = self.own_channel(caller, &id).await?.channel;
+        check_type(kind.as_deref(), channel.kind)?;
         Ok(json!({"ok": true}))
     }
 
     async fn own_channel(&self, caller: &Caller, id: &str) -> Result<ChannelRecord, Error> {
         let gate = caller.gate();
         let Ok(parsed) = id.parse::<ChannelId>() else {
-            self.passed(&gate, self.store.authorize(&gate).await)?;
-            return Err(Error::no_channel(id));
+            return Err(self.refuse(&gate, Error::no_channel(id)).await);
         };
         let found = self.passed(&gate, self.store.channel(&gate, &parsed).await)?.value;
         found.ok_or_else(|| Error::no_channel(id))

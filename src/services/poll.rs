@@ -32,20 +32,18 @@ pub struct PollQuery {
 
 impl Relay {
     /// Reads messages; with a wait, answers as soon as there is one.
-    pub async fn poll(&self, caller: &Caller, query: PollQuery) -> Result<Passed<Page>, Error> {
+    pub async fn poll(&self, caller: &Caller, query: Result<PollQuery, Error>) -> Result<Passed<Page>, Error> {
         let gate = caller.limited_gate("messages", self.shared.limits.messages);
+        let query = match query {
+            Ok(query) => query,
+            Err(refusal) => return Err(self.refuse(&gate, refusal).await),
+        };
         let since = Since::After(query.since);
         let mut passed = self.passed(&gate, self.store.poll_messages(&gate, since, query.count).await)?;
         if passed.value.records.is_empty() && !query.wait.is_zero() && !self.shared.shutdown.is_draining() {
             passed.value = self.wait_for_messages(caller, query).await?;
         }
         Ok(passed)
-    }
-
-    /// Opens the gate of a poll that is refused for what it asks.
-    pub async fn admit_poll(&self, caller: &Caller) -> Result<(), Error> {
-        let gate = caller.limited_gate("messages", self.shared.limits.messages);
-        self.passed(&gate, self.store.authorize(&gate).await).map(drop)
     }
 
     async fn wait_for_messages(&self, caller: &Caller, query: PollQuery) -> Result<Page, Error> {

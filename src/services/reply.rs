@@ -34,10 +34,7 @@ impl Relay {
         });
         let (reply, channel) = match parsed {
             Ok(parsed) => parsed,
-            Err(refusal) => {
-                self.passed(&gate, self.store.authorize(&gate).await)?;
-                return Err(refusal);
-            }
+            Err(refusal) => return Err(self.refuse(&gate, refusal).await),
         };
         let record = NewRecord::new(caller.user, &channel, "agent", &reply.content, &reply.metadata);
         let kind = reply.channel_type.as_deref().filter(|kind| !kind.is_empty());
@@ -61,8 +58,7 @@ impl Relay {
             message: "there is no such reply of this session in the last 24 hours".to_owned(),
         };
         let Ok(id) = response.parse::<MessageId>() else {
-            self.passed(&gate, self.store.authorize(&gate).await)?;
-            return Err(unknown());
+            return Err(self.refuse(&gate, unknown()).await);
         };
         let status = self.passed(&gate, self.store.reply_status(&gate, &id).await)?.value.ok_or_else(unknown)?;
         let mut answer = json!({
