@@ -10,7 +10,8 @@ use crate::config::{LogConfig, LogFormat};
 /// A second call changes nothing.
 pub fn init(log: LogConfig) {
     let libraries = log.level.min(tracing::Level::WARN);
-    let filter = EnvFilter::new(format!("{libraries},chaos_relay={}", log.level));
+    // What is not HTTP is an error of its sender, who is told; it is no line in the log, let alone one of an error.
+    let filter = EnvFilter::new(format!("{libraries},actix_http::h1=off,chaos_relay={}", log.level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     // A failure means that logging was started before, which is fine.
     let _ = match log.format {

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 use uuid::Uuid;
 
-use super::request::header;
+use super::request::{discard, header};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,12 +37,16 @@ const PREFLIGHT: [(&str, &str); 3] = [
 
 /// The middleware around all routes.
 pub async fn edge(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
+    // What these methods bring along is read by no handler.
+    if matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) && !request.headers().contains_key(UPGRADE) {
+        discard(request.take_payload()).await;
+    }
     let mut response = if method == Method::OPTIONS {
         let mut preflight = HttpResponse::new(StatusCode::NO_CONTENT);
         add(preflight.headers_mut(), &PREFLIGHT);

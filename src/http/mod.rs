@@ -60,9 +60,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// A path that answers these methods, and 405 with `Allow` to others.
 fn resource(path: &'static str, methods: &'static [Method]) -> Resource {
     let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    web::resource(path).default_service(web::to(move || {
+    web::resource(path).default_service(web::to(move |payload: web::Payload| {
         let allow = allow.clone();
-        async move { error::method_not_allowed(&allow) }
+        async move {
+            request::discard(payload).await;
+            error::method_not_allowed(&allow)
+        }
     }))
 }
 
@@ -71,6 +74,7 @@ fn public(path: &'static str, handle: impl Fn(Route) -> Route) -> Resource {
     resource(path, &[Method::GET, Method::HEAD]).route(handle(web::get())).route(handle(web::head()))
 }
 
-async fn unknown_path(request: HttpRequest) -> HttpResponse {
+async fn unknown_path(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    request::discard(payload).await;
     error::unknown_path(request.path())
 }

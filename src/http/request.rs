@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{Stream, StreamExt as _};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -57,7 +58,9 @@ pub(super) async fn body(request: &HttpRequest, mut payload: web::Payload) -> Re
     }
 }
 
-async fn discard(mut payload: web::Payload) {
+/// Takes in a body that nobody wants, within bounds. Left unread, it would keep the connection's next
+/// request from being read.
+pub(super) async fn discard(mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin) {
     let end = Instant::now() + DISCARD_TIMEOUT;
     let mut discarded = 0;
     while let Ok(Some(Ok(part))) = timeout_at(end, payload.next()).await {

@@ -131,6 +131,7 @@ impl Relay {
             let fields = Fields::of(&body);
             let id = fields.text("channelId")?.filter(|id| !id.is_empty());
             let id = id.ok_or(InvalidField::new("channelId", "a string that is not empty"))?;
+            fields.object("metadata")?;
             Ok((id.to_owned(), fields.text("channelType")?.map(str::to_owned)))
         });
         let (id, kind) = match asked {

@@ -48,8 +48,8 @@ impl Relay {
     pub async fn ingest_webhook(&self, request: WebhookRequest<'_>) -> Result<Accepted, Error> {
         let unknown = || Error::no_channel(request.channel);
         let channel: ChannelId = request.channel.parse().map_err(|_| unknown())?;
-        let idempotency = request.idempotency_key.map(check_idempotency_key).transpose()?;
         let mut owner = self.channel_owner(&channel).await?.ok_or_else(unknown)?;
+        let idempotency = request.idempotency_key.map(check_idempotency_key).transpose()?;
         let secret = request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes())));
         let from = webhook::sender(request.source);
         let inbound = if request.body.len() > PARSE_ELSEWHERE {

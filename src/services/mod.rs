@@ -9,12 +9,11 @@ pub mod register;
 pub mod reply;
 pub mod responses;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
-use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::config::{Config, Limits};
@@ -51,7 +50,8 @@ pub struct Shared {
     started: Instant,
     sessions: SessionCache,
     owners: Cache<ChannelId, UserId>,
-    public_key: OnceCell<Jwk>,
+    /// The deployment's own key, sealed as the store has it, and its public half.
+    public_key: Mutex<Option<(String, Jwk)>>,
 }
 
 impl Shared {
@@ -69,7 +69,7 @@ impl Shared {
             started: Instant::now(),
             sessions: SessionCache::default(),
             owners: Cache::new(OWNERS_CACHED),
-            public_key: OnceCell::new(),
+            public_key: Mutex::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Registration, and the deployment's own key.
 
+use std::sync::PoisonError;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -35,10 +37,8 @@ impl Relay {
 
     /// Makes a session, or gives back the one that the same public key made before.
     pub async fn register(&self, body: &Map<String, Value>) -> Result<Registration, Error> {
-        let public_key = match body.get("publicKey") {
-            None | Some(Value::Null) => None,
-            Some(jwk) => Some(PublicKey::from_jwk(jwk)?),
-        };
+        // A key that is null is no key: taking it for none would leave a client unsigned that meant to sign.
+        let public_key = body.get("publicKey").map(PublicKey::from_jwk).transpose()?;
         let server_public_key = self.public_key().await?;
         let user = public_key.as_ref().map_or_else(UserId::random, |key| UserId::of_key(&key.thumbprint()));
         let owner = user.to_string();
@@ -58,25 +58,33 @@ impl Relay {
         Ok(Registration { user_id: user, api_key: api_key.expose_secret().to_owned(), server_public_key })
     }
 
-    /// The deployment's public key. The pair is made by whichever replica comes first.
+    /// The deployment's public key. The pair is made by whichever replica comes first. A store that lost
+    /// everything is given back the pair that is known here, unless another replica came first again.
     pub async fn public_key(&self) -> Result<Jwk, Error> {
-        let made = self.shared.public_key.get_or_try_init(|| async {
-            let encoded: SecretString = URL_SAFE_NO_PAD.encode(KeyPair::generate().to_bytes()).into();
-            let candidate = self.shared.keys.seal(Owner::Deployment, &encoded);
-            let sealed = self.store.deployment_key(&candidate).await?;
-            let encoded = self
-                .shared
-                .keys
-                .unseal(Owner::Deployment, &sealed)
-                .map_err(|error| unsealing_failed(error, "the deployment's own key"))?;
-            URL_SAFE_NO_PAD
-                .decode(encoded.expose_secret())
-                .ok()
-                .and_then(|bytes| KeyPair::from_bytes(&bytes))
-                .map(|pair| pair.public().to_jwk())
-                .ok_or_else(|| Error::Internal("the deployment's own key cannot be read".to_owned()))
-        });
-        made.await.cloned()
+        let known = self.shared.public_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let candidate = known.as_ref().map_or_else(|| self.new_deployment_key(), |(sealed, _)| sealed.clone());
+        let sealed = self.store.deployment_key(&candidate).await?;
+        if let Some((_, key)) = known.filter(|(known, _)| *known == sealed) {
+            return Ok(key);
+        }
+        let encoded = self
+            .shared
+            .keys
+            .unseal(Owner::Deployment, &sealed)
+            .map_err(|error| unsealing_failed(error, "the deployment's own key"))?;
+        let key = URL_SAFE_NO_PAD
+            .decode(encoded.expose_secret())
+            .ok()
+            .and_then(|bytes| KeyPair::from_bytes(&bytes))
+            .map(|pair| pair.public().to_jwk())
+            .ok_or_else(|| Error::Internal("the deployment's own key cannot be read".to_owned()))?;
+        *self.shared.public_key.lock().unwrap_or_else(PoisonError::into_inner) = Some((sealed, key.clone()));
+        Ok(key)
+    }
+
+    fn new_deployment_key(&self) -> String {
+        let encoded: SecretString = URL_SAFE_NO_PAD.encode(KeyPair::generate().to_bytes()).into();
+        self.shared.keys.seal(Owner::Deployment, &encoded)
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn open(
         }
     };
     let frames = frames.max_frame_size(MAX_FRAME).aggregate_continuations().max_continuation_size(MAX_FRAME);
-    let pump = Pump::new(relay, caller, lease, listener, session, page);
-    actix_web::rt::spawn(pump.run(frames));
+    let pump = Pump::new(relay, caller, lease, listener, session, frames, page);
+    actix_web::rt::spawn(pump.run());
     Ok(())
 }

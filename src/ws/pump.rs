@@ -81,6 +81,7 @@ pub(super) struct Pump {
     lease: SocketLease,
     listener: Listener,
     session: Session,
+    frames: AggregatedMessageStream,
     state: SocketState,
     /// What is being sent, when the peer had no room for all of it.
     page: Option<(Page, usize)>,
@@ -102,48 +103,54 @@ impl Pump {
         lease: SocketLease,
         listener: Listener,
         session: Session,
+        frames: AggregatedMessageStream,
         page: Page,
-    ) -> Self {
+    ) -> Box<Self> {
         let now = Instant::now();
-        let mut pump = Self {
+        // Boxed, so that the task's own frames hold a pointer and no copies.
+        let mut pump = Box::new(Self {
             relay,
             caller,
             lease,
             listener,
             session,
+            frames,
             state: SocketState::new(now),
             page: None,
             renew_at: next_renewal(),
             read_at: now,
-        };
+        });
         pump.take_page(page);
         pump
     }
 
     /// Runs until the socket ends, then gives everything back.
-    pub(super) async fn run(mut self, mut frames: AggregatedMessageStream) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let end = loop {
-            if let Err(end) = self.turn(&mut frames).await {
+            if let Err(end) = self.turn().await {
                 break end;
             }
         };
         tracing::debug!(?end, "a socket ended");
-        let Self { relay, lease, listener, session, .. } = self;
-        if let Some(place) = &lease.place
-            && let Err(error) = relay.store.release_socket(&lease.user, place).await
+        Box::pin(self.leave(end)).await;
+    }
+
+    /// Gives the place back and closes the socket. Whoever waits for this replica's sockets to end waits
+    /// for the close frame too: the listener is dropped last.
+    async fn leave(self: Box<Self>, end: End) {
+        if let Some(place) = &self.lease.place
+            && let Err(error) = self.relay.store.release_socket(&self.lease.user, place).await
         {
             tracing::debug!(%error, "a socket's place could not be given back; it lapses by itself");
         }
         if let Some((code, reason)) = end.close() {
             let reason = CloseReason { code, description: Some(reason.to_owned()).filter(|text| !text.is_empty()) };
-            let _ = timeout(CLOSE_TIMEOUT, session.close(Some(reason))).await;
+            let _ = timeout(CLOSE_TIMEOUT, self.session.clone().close(Some(reason))).await;
         }
-        // Whoever waits for this replica's sockets to end waits for the close frame too.
-        drop(listener);
     }
 
     /// Waits for one thing and deals with it.
-    async fn turn(&mut self, frames: &mut AggregatedMessageStream) -> Result<(), End> {
+    async fn turn(&mut self) -> Result<(), End> {
         let now = Instant::now();
         match self.state.due(now) {
             Due::Nothing => {}
@@ -163,7 +170,7 @@ impl Pump {
         }
         tokio::select! {
             biased;
-            frame = frames.recv() => self.frame(frame).await,
+            frame = self.frames.recv() => self.frame(frame).await,
             notice = self.listener.next() => self.notice(notice).await,
             () = std::future::ready(()), if can_send => self.send_next().await,
             () = std::future::ready(()), if may_read => {
@@ -200,13 +207,16 @@ impl Pump {
     async fn text(&mut self, text: &str) -> Result<(), End> {
         let answer = match protocol::read(text) {
             Ok(ClientFrame::Ping) => PONG.to_owned(),
-            Ok(ClientFrame::Reply { body, request_id }) => match self.relay.reply(&self.caller, Ok(body)).await {
-                Ok(passed) => protocol::reply_ack(&passed.value, request_id),
-                Err(error) => {
-                    error.log();
-                    protocol::error(error.code(), &error.sentence(), request_id)
+            // Boxed, since every idle socket would carry the room for it.
+            Ok(ClientFrame::Reply { body, request_id }) => {
+                match Box::pin(self.relay.reply(&self.caller, Ok(body))).await {
+                    Ok(passed) => protocol::reply_ack(&passed.value, request_id),
+                    Err(error) => {
+                        error.log();
+                        protocol::error(error.code(), &error.sentence(), request_id)
+                    }
                 }
-            },
+            }
             Err(mistake) => protocol::error(mistake.code(), &mistake.to_string(), None),
         };
         in_time(self.session.text(answer)).await

@@ -3,16 +3,21 @@
 use serde_json::json;
 
 use crate::support::client::{Client, contents, expect};
-use crate::support::relay::Setup;
+use crate::support::relay::{Replica, Setup};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_may_touch_another_replica_at_each_step() {
     let [a, b, c] = Setup::on_redis().start_many().await;
-    let client = Client::register_signed(&a).await;
-    let webhook = client.make_webhook(&b, json!({"name": "door bell", "direction": "bidirectional"})).await;
-    let mut socket = client.open(&c, "").await;
+    conversation(&a, &b, &c).await;
+}
 
-    let id = webhook.deliver(&a, "ding").await;
+/// From registration to the last poll; the replicas may all be the same one.
+pub async fn conversation(a: &Replica, b: &Replica, c: &Replica) {
+    let client = Client::register_signed(a).await;
+    let webhook = client.make_webhook(b, json!({"name": "door bell", "direction": "bidirectional"})).await;
+    let mut socket = client.open(c, "").await;
+
+    let id = webhook.deliver(a, "ding").await;
     let message = socket.message().await;
     assert_eq!(message["id"], json!(id));
     assert_eq!(message["userId"], json!(client.user_id));
@@ -36,8 +41,8 @@ async fn a_conversation_may_touch_another_replica_at_each_step() {
     assert_eq!(response["content"], "coming");
     assert_eq!(response["metadata"]["replyTo"], json!(id));
 
-    let status = client.get(&b, &format!("/replies/{}", ack["responseId"].as_str().unwrap())).await;
+    let status = client.get(b, &format!("/replies/{}", ack["responseId"].as_str().unwrap())).await;
     assert_eq!(expect(status, 200).await["status"], "stored");
 
-    assert_eq!(contents(&client.poll_all(&b).await), ["ding"]);
+    assert_eq!(contents(&client.poll_all(b).await), ["ding"]);
 }

@@ -1,7 +1,23 @@
 //! The relay as its users meet it: real processes, a real Redis, real sockets.
 
 mod architecture;
+mod bad_requests;
+mod bad_sockets;
+mod channel_settings;
+mod channels;
+mod cluster;
 mod conversation;
+mod dead_replica;
+mod edge;
+mod embedded;
+mod idempotency;
+mod keeping;
+mod limits;
+mod ordering;
+mod redis_faults;
+mod sessions;
+mod sockets;
 mod store;
 mod support;
 mod tour;
+mod webhooks;

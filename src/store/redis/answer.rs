@@ -18,7 +18,8 @@ pub(super) struct Answer(std::vec::IntoIter<Value>);
 impl Answer {
     pub(super) fn new(value: Value) -> Result<Self, StoreError> {
         match value {
-            Value::Array(items) => Ok(Self(items.into_iter())),
+            // What a command gives as a set; scripts give lists.
+            Value::Array(items) | Value::Set(items) => Ok(Self(items.into_iter())),
             other => Err(unexpected(&other)),
         }
     }

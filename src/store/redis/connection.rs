@@ -1,7 +1,7 @@
 //! Connections to Redis that come back by themselves, and calls that always end.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, ConnectionLike, ConnectionManager, ConnectionManagerConfig};
@@ -12,7 +12,7 @@ use redis::{
     Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError, RedisFuture,
     RedisResult, ServerErrorKind, Value,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::script::Script;
 use crate::store::StoreError;
@@ -20,6 +20,10 @@ use crate::store::StoreError;
 /// The longest any call may take, so that a request that makes two is answered within the three seconds
 /// in which a caller is owed a 503.
 const CALL_TIMEOUT: Duration = Duration::from_millis(1400);
+/// How long a connection may leave a call without an answer before it is given up for a new one: a peer
+/// that is gone without a word would be waited for in vain. Less than a call may take, since that also
+/// covers the wait for a connection.
+const SILENCE_MAX: Duration = Duration::from_millis(1200);
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses between attempts to reconnect: back within a second of Redis' return, and gentle meanwhile.
@@ -97,8 +101,16 @@ fn tcp_settings() -> TcpSettings {
 pub(super) struct Link {
     target: RedisTarget,
     push: Option<PushSender>,
-    single: OnceLock<ConnectionManager>,
+    single: std::sync::Mutex<Single>,
     cluster: OnceCell<ClusterConnection>,
+    turn: Mutex<()>,
+}
+
+/// The connection to a single server, and how many there were before it.
+#[derive(Default)]
+struct Single {
+    manager: Option<ConnectionManager>,
+    given_up: u64,
 }
 
 /// Takes what the server sends unasked.
@@ -116,7 +128,7 @@ impl AsyncPushSender for Forward {
 impl Link {
     /// A link for calls.
     pub(super) fn new(target: RedisTarget) -> Self {
-        Self { target, push: None, single: OnceLock::new(), cluster: OnceCell::new() }
+        Self { target, push: None, single: std::sync::Mutex::default(), cluster: OnceCell::new(), turn: Mutex::new(()) }
     }
 
     /// A link for subscriptions. They end with the connection, which is told as a push of its own kind;
@@ -128,11 +140,12 @@ impl Link {
     async fn connection(&self) -> RedisResult<Connection> {
         match &self.target {
             RedisTarget::Single(info) => {
-                if let Some(manager) = self.single.get() {
-                    return Ok(Connection::Single(manager.clone()));
-                }
-                let made = self.make_manager(info)?;
-                Ok(Connection::Single(self.single.get_or_init(|| made).clone()))
+                let mut single = self.single();
+                let manager = match &single.manager {
+                    Some(manager) => manager.clone(),
+                    None => single.manager.insert(self.make_manager(info)?).clone(),
+                };
+                Ok(Connection::Single(manager, single.given_up))
             }
             RedisTarget::Cluster(nodes) => {
                 let connection = self.cluster.get_or_try_init(|| self.make_cluster(nodes)).await?;
@@ -141,18 +154,46 @@ impl Link {
         }
     }
 
+    fn single(&self) -> std::sync::MutexGuard<'_, Single> {
+        self.single.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a connection up if it left a call without an answer. (One that is still to be made is not
+    /// waited for in the same way, and not given up: it keeps trying.)
+    fn judge(&self, made: u64, answer: &RedisResult<Value>) {
+        if !answer.as_ref().is_err_and(RedisError::is_timeout) {
+            return;
+        }
+        let mut single = self.single();
+        if single.given_up == made && single.manager.take().is_some() {
+            single.given_up += 1;
+            drop(single);
+            if let Some(push) = &self.push {
+                push(redis::PushInfo { kind: redis::PushKind::Disconnection, data: Vec::new() });
+            }
+        }
+    }
+
+    async fn run(&self, connection: &mut Connection, command: &Cmd) -> RedisResult<Value> {
+        let answer = connection.req_packed_command(command).await.and_then(Value::extract_error);
+        if let Connection::Single(_, made) = connection {
+            self.judge(*made, &answer);
+        }
+        answer
+    }
+
     fn make_manager(&self, info: &ConnectionInfo) -> RedisResult<ConnectionManager> {
-        let mut info = info.clone().set_tcp_settings(tcp_settings());
+        // With RESP3 a manager notices at once, and not with the next call, that its connection broke.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.clone().set_tcp_settings(tcp_settings()).set_redis_settings(settings);
         let mut config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(None)
+            .set_response_timeout(Some(SILENCE_MAX))
             .set_min_delay(RECONNECT_MIN)
             .set_max_delay(RECONNECT_MAX)
             .set_number_of_retries(RECONNECT_ATTEMPTS)
             .set_pipeline_buffer_size(PIPELINE_BUFFER);
         if let Some(push) = &self.push {
-            let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-            info = info.set_redis_settings(settings);
             config = config.set_push_sender(Forward(push.clone()));
         }
         ConnectionManager::new_lazy_with_config(Client::open(info)?, config)
@@ -162,9 +203,10 @@ impl Link {
         let mut builder: ClusterClientBuilder = ClusterClient::builder(nodes.to_vec())
             .connection_timeout(CONNECT_TIMEOUT)
             .response_timeout(CALL_TIMEOUT)
+            .use_protocol(ProtocolVersion::RESP3)
             .tcp_settings(tcp_settings());
         if let Some(push) = &self.push {
-            builder = builder.use_protocol(ProtocolVersion::RESP3).push_sender(Forward(push.clone()));
+            builder = builder.push_sender(Forward(push.clone()));
         }
         builder.build()?.get_async_connection().await
     }
@@ -190,7 +232,7 @@ impl Link {
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, StoreError> {
         in_time(async {
             let mut connection = self.connection().await?;
-            connection.req_packed_command(command).await?.extract_error()
+            self.run(&mut connection, command).await
         })
         .await
     }
@@ -199,10 +241,9 @@ impl Link {
     pub(super) async fn script(&self, script: &Script, call: &Cmd) -> Result<Value, StoreError> {
         in_time(async {
             let mut connection = self.connection().await?;
-            let answer = connection.req_packed_command(call).await.and_then(Value::extract_error);
-            match answer {
+            match self.run(&mut connection, call).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    connection.req_packed_command(&script.with_source(call)).await?.extract_error()
+                    self.run(&mut connection, &script.with_source(call)).await
                 }
                 answer => answer,
             }
@@ -214,13 +255,17 @@ impl Link {
     pub(super) async fn subscribe(&self, channel: &str, join: bool) -> Result<(), StoreError> {
         in_time(async {
             match (self.connection().await?, join) {
-                (Connection::Cluster(mut cluster), true) => cluster.ssubscribe(channel).await,
-                (Connection::Cluster(mut cluster), false) => cluster.sunsubscribe(channel).await,
-                (Connection::Single(mut manager), join) => {
+                // One after the other: calls that find a node's connection broken make a new one each, of which
+                // the last is kept, and what the others subscribed to would be lost without a word.
+                (Connection::Cluster(mut cluster), join) => {
+                    let _turn = self.turn.lock().await;
+                    if join { cluster.ssubscribe(channel).await } else { cluster.sunsubscribe(channel).await }
+                }
+                (mut single @ Connection::Single(..), join) => {
                     let verb = if join { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" };
                     let mut command = redis::cmd(verb);
                     command.arg(channel);
-                    manager.send_packed_command(&command).await?.extract_error().map(drop)
+                    self.run(&mut single, &command).await.map(drop)
                 }
             }
         })
@@ -243,14 +288,14 @@ fn away(error: &RedisError) -> StoreError {
 
 /// Either kind of connection, as one.
 enum Connection {
-    Single(ConnectionManager),
+    Single(ConnectionManager, u64),
     Cluster(ClusterConnection),
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Single(connection, _) => connection.req_packed_command(cmd),
             Self::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -262,14 +307,14 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Single(connection, _) => connection.req_packed_commands(pipeline, offset, count),
             Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Single(connection) => connection.get_db(),
+            Self::Single(connection, _) => connection.get_db(),
             Self::Cluster(connection) => connection.get_db(),
         }
     }

@@ -133,7 +133,10 @@ impl Store for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        match self.link.command(&redis::cmd("PING")).await {
+        let ping = redis::cmd("PING");
+        // The connection that listens has no other calls by which a silent end would show.
+        let (called, heard) = tokio::join!(self.link.command(&ping), self.listener.link.command(&ping));
+        match called.and(heard) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.link.diagnose().await.map_or(error, StoreError::Away)),
         }

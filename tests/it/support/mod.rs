@@ -1,11 +1,14 @@
 //! What the tests stand on: servers they start, clients they use, and patience with a deadline.
 
 pub mod client;
+pub mod cluster;
+pub mod proxy;
 pub mod redis;
 pub mod relay;
 pub mod secrets;
 pub mod socket;
 pub mod tail;
+pub mod traffic;
 
 use std::future::Future;
 use std::time::Duration;

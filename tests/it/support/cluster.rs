@@ -1,0 +1,103 @@
+//! A real Redis Cluster of masters without replicas.
+
+use std::time::Duration;
+
+use super::redis::RedisServer;
+use super::{eventually, free_port};
+
+/// Slots of every Cluster.
+const SLOTS: u32 = 16384;
+/// How long a node may be silent before the others count it as gone, in milliseconds.
+const NODE_TIMEOUT: &str = "2000";
+
+/// Masters that share the slots evenly. Killed when it is dropped.
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts three masters and waits until they are a Cluster.
+    pub async fn start() -> Self {
+        let nodes: Vec<_> = (0..3).map(|_| start_node()).collect();
+        for (n, (node, bus)) in (0..).zip(&nodes) {
+            let (first, last) = (n * SLOTS / 3, (n + 1) * SLOTS / 3 - 1);
+            assert_eq!(node.cli(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]), "OK");
+            assert_eq!(node.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]), "OK");
+            let (port, bus) = (node.port().to_string(), bus.to_string());
+            assert_eq!(nodes[0].0.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]), "OK");
+        }
+        let cluster = Self { nodes: nodes.into_iter().map(|(node, _)| node).collect() };
+        cluster.agrees().await;
+        cluster
+    }
+
+    /// Waits until every node sees every slot served, and by the same nodes.
+    async fn agrees(&self) {
+        eventually("the nodes are a cluster", || async {
+            let is_ok = self.nodes.iter().all(|node| {
+                let info = node.cli(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+            });
+            let views: Vec<_> = self.nodes.iter().map(|node| node.cli(&["CLUSTER", "SLOTS"])).collect();
+            let sizes: Vec<_> = views.iter().map(String::len).collect();
+            (is_ok && sizes.iter().all(|size| *size == sizes[0])).then_some(())
+        })
+        .await;
+    }
+
+    /// `redis+cluster://` with two of the nodes; the third has to be found.
+    pub fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.nodes[0].port(), self.nodes[1].port())
+    }
+
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+
+    /// The node that holds the slot of this hash tag.
+    pub fn node_of(&self, tag: &str) -> &RedisServer {
+        let slot = self.slot_of(tag);
+        let holds = |node: &&RedisServer| {
+            let shard = node.cli(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
+            shard.parse::<u32>().unwrap() > 0
+        };
+        self.nodes.iter().find(holds).expect("a node that holds keys of the slot")
+    }
+
+    pub fn slot_of(&self, tag: &str) -> u32 {
+        self.nodes[0].cli(&["CLUSTER", "KEYSLOT", &format!("{{{tag}}}")]).parse().unwrap()
+    }
+
+    /// Moves a slot with its keys to another node, key by key, as an operator's resharding does.
+    pub async fn move_slot(&self, slot: u32, from: &RedisServer, to: &RedisServer) {
+        let id = |node: &RedisServer| node.cli(&["CLUSTER", "MYID"]);
+        let (slot, from_id, to_id) = (slot.to_string(), id(from), id(to));
+        assert_eq!(to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]), "OK");
+        assert_eq!(from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]), "OK");
+        let to_port = to.port().to_string();
+        loop {
+            let keys = from.cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            if keys.is_empty() {
+                break;
+            }
+            from.cli(&["MIGRATE", "127.0.0.1", &to_port, &keys, "0", "1000"]);
+            // So that requests meet a slot that is half here and half there.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for node in [to, from] {
+            assert_eq!(node.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]), "OK");
+        }
+        for node in &self.nodes {
+            node.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+        }
+    }
+}
+
+/// A node and the port of its bus, which by default would lie beyond the range of ports for most free ones.
+fn start_node() -> (RedisServer, u16) {
+    let bus = free_port();
+    let port = bus.to_string();
+    let arguments = ["--cluster-enabled", "yes", "--cluster-port", &port, "--cluster-node-timeout", NODE_TIMEOUT];
+    let node = RedisServer::with_arguments(&[&arguments[..], &["--save", "", "--appendonly", "no"]].concat());
+    (node, bus)
+}
