@@ -5,17 +5,20 @@ use serde_json::{Value, json};
 
 use super::Relay;
 use super::error::Error;
-use crate::channels::webhook;
+use crate::channels::webhook::{self, Inbound};
 use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
-use crate::domain::ids::ChannelId;
+use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::limit::LimitStatus;
 use crate::domain::message::NewRecord;
 use crate::store::{Ingest, IngestOutcome, Secret};
 
-/// Bodies beyond this size are parsed and cleaned off the worker's thread, in bytes: what a hostile one
-/// costs there would hold up everybody else's requests.
-const PARSE_ELSEWHERE: usize = 64 * 1024;
+/// Bodies beyond this size, in bytes, are looked at only once their sender was admitted, and then off the
+/// worker's thread: what a hostile one costs would hold up everybody else's requests. It takes a second
+/// call of the store, which ordinary messages are spared.
+const ADMIT_FIRST: usize = 64 * 1024;
+/// Longest idempotency key, in bytes.
+const MAX_IDEMPOTENCY_KEY: usize = 256;
 
 /// A request to a generic webhook.
 #[derive(Debug)]
@@ -48,66 +51,93 @@ impl Relay {
     pub async fn ingest_webhook(&self, request: WebhookRequest<'_>) -> Result<Accepted, Error> {
         let unknown = || Error::no_channel(request.channel);
         let channel: ChannelId = request.channel.parse().map_err(|_| unknown())?;
-        let mut owner = self.channel_owner(&channel).await?.ok_or_else(unknown)?;
-        let idempotency = request.idempotency_key.map(check_idempotency_key).transpose()?;
-        let secret = request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes())));
-        let from = webhook::sender(request.source);
-        let inbound = if request.body.len() > PARSE_ELSEWHERE {
-            let (content_type, body) = (request.content_type.to_owned(), request.body.clone());
-            tokio::task::spawn_blocking(move || webhook::parse(&content_type, &body))
-                .await
-                .map_err(|error| Error::Internal(format!("parsing a webhook failed: {error}")))?
+        let owner = self.channel_owner(&channel).await?.ok_or_else(unknown)?;
+        match self.ingest_for(owner, &channel, &request).await {
+            // Who was remembered as the owner is not: somebody else may be by now.
+            Err(Error::NotFound { .. }) if self.forget_owner(&channel) => {
+                let owner = self.channel_owner(&channel).await?.ok_or_else(unknown)?;
+                self.ingest_for(owner, &channel, &request).await
+            }
+            done => done,
+        }
+    }
+
+    async fn ingest_for(
+        &self,
+        owner: UserId,
+        channel: &ChannelId,
+        request: &WebhookRequest<'_>,
+    ) -> Result<Accepted, Error> {
+        let idempotency = request.idempotency_key.map(check_idempotency_key).transpose();
+        let mut ingest = Ingest {
+            user: owner,
+            channel,
+            kind: ChannelKind::Webhook,
+            secret: request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes()))),
+            limit: self.shared.limits.webhook,
+            is_admitted: false,
+            idempotency: None,
+            record: None,
+        };
+        let mut admitted = None;
+        let is_large = request.body.len() > ADMIT_FIRST;
+        if is_large || idempotency.is_err() {
+            admitted = Some(read_outcome(self.store.append_message(&ingest).await?, request.channel)?.limit);
+            ingest.is_admitted = true;
+        }
+        ingest.idempotency = idempotency?;
+        let inbound = if is_large {
+            parse_elsewhere(request.content_type.to_owned(), request.body.clone()).await?
         } else {
             webhook::parse(request.content_type, &request.body)
         };
-        loop {
-            let record = NewRecord::new(owner, &channel, &from, &inbound.content, &inbound.metadata);
-            let ingest = Ingest {
-                user: owner,
-                channel: &channel,
-                kind: ChannelKind::Webhook,
-                secret,
-                limit: self.shared.limits.webhook,
-                idempotency,
-                record: &record,
-            };
-            let outcome = self.store.append_message(&ingest).await?;
-            if outcome == IngestOutcome::NoChannel && self.forget_owner(&channel) {
-                owner = self.channel_owner(&channel).await?.ok_or_else(unknown)?;
-                // What was just read from the store is not asked for a second time.
-                self.forget_owner(&channel);
-                continue;
-            }
-            return match outcome {
-                IngestOutcome::Accepted(_, limit) => {
-                    Ok(Accepted { answer: json!({"ok": true, "messageId": record.id}), limit })
-                }
-                IngestOutcome::Duplicate(first, limit) => {
-                    Ok(Accepted { answer: json!({"ok": true, "messageId": first, "duplicate": true}), limit })
-                }
-                IngestOutcome::NoChannel => Err(unknown()),
-                IngestOutcome::WrongKind(kind) => Err(Error::invalid(
-                    "wrong_channel_type",
-                    format!("the channel is of type \"{kind}\" and takes no generic webhooks"),
-                )),
-                IngestOutcome::WrongSecret => Err(Error::Unauthorized {
-                    code: "invalid_token",
-                    message: "the channel's token is missing or wrong: send it as ?token=, as Authorization: Bearer or as X-Webhook-Token",
-                }),
-                IngestOutcome::OverLimit(limit) => Err(Error::Limited(limit)),
-                IngestOutcome::Disabled(_) => Err(Error::ChannelDisabled),
-            };
-        }
+        let from = webhook::sender(request.source);
+        let record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
+        ingest.record = Some(&record);
+        let stored = read_outcome(self.store.append_message(&ingest).await?, request.channel)?;
+        let answer = match stored.repeats {
+            None => json!({"ok": true, "messageId": record.id}),
+            Some(first) => json!({"ok": true, "messageId": first, "duplicate": true}),
+        };
+        Ok(Accepted { answer, limit: admitted.unwrap_or(stored.limit) })
     }
 }
 
-/// Longest idempotency key, in characters.
-const MAX_IDEMPOTENCY_KEY: usize = 256;
+async fn parse_elsewhere(content_type: String, body: Bytes) -> Result<Inbound, Error> {
+    tokio::task::spawn_blocking(move || webhook::parse(&content_type, &body))
+        .await
+        .map_err(|error| Error::Internal(format!("parsing a webhook failed: {error}")))
+}
 
 fn check_idempotency_key(key: &[u8]) -> Result<Digest, Error> {
     if (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()) {
         Ok(Digest::of(key))
     } else {
         Err(Error::invalid("invalid_idempotency_key", "an idempotency key must have 1 to 256 characters"))
+    }
+}
+
+/// What was not refused.
+struct Taken {
+    limit: LimitStatus,
+    /// The message that this one repeats.
+    repeats: Option<MessageId>,
+}
+
+fn read_outcome(outcome: IngestOutcome, channel: &str) -> Result<Taken, Error> {
+    match outcome {
+        IngestOutcome::Accepted(_, limit) | IngestOutcome::Admitted(limit) => Ok(Taken { limit, repeats: None }),
+        IngestOutcome::Duplicate(first, limit) => Ok(Taken { limit, repeats: Some(first) }),
+        IngestOutcome::NoChannel => Err(Error::no_channel(channel)),
+        IngestOutcome::WrongKind(kind) => Err(Error::invalid(
+            "wrong_channel_type",
+            format!("the channel is of type \"{kind}\" and takes no generic webhooks"),
+        )),
+        IngestOutcome::WrongSecret => Err(Error::Unauthorized {
+            code: "invalid_token",
+            message: "the channel's token is missing or wrong: send it as ?token=, as Authorization: Bearer or as X-Webhook-Token",
+        }),
+        IngestOutcome::OverLimit(limit) => Err(Error::Limited(limit)),
+        IngestOutcome::Disabled(_) => Err(Error::ChannelDisabled),
     }
 }

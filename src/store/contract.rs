@@ -182,10 +182,12 @@ pub struct Ingest<'a> {
     pub secret: Secret,
     /// The limit of the channel.
     pub limit: Limit,
+    /// It was admitted by an earlier call, which counted it against the limit.
+    pub is_admitted: bool,
     /// What makes a repeat recognisable, for [`super::IDEMPOTENCY_MS`].
     pub idempotency: Option<Digest>,
-    /// The message.
-    pub record: &'a NewRecord,
+    /// The message; `None` asks only whether one would be admitted, and counts it.
+    pub record: Option<&'a NewRecord>,
 }
 
 /// What became of it. The checks are made in the order of the variants' documentation numbers.
@@ -201,9 +203,11 @@ pub enum IngestOutcome {
     OverLimit(LimitStatus),
     /// (5) The channel is disabled; the try was counted.
     Disabled(LimitStatus),
-    /// (6) It was accepted before, as this message.
+    /// (6) There was no message to accept, but one may come.
+    Admitted(LimitStatus),
+    /// (7) It was accepted before, as this message.
     Duplicate(MessageId, LimitStatus),
-    /// (7) It is stored, after everything this user got before; watchers were woken with it.
+    /// (8) It is stored, after everything this user got before; watchers were woken with it.
     Accepted(Timestamp, LimitStatus),
 }
 

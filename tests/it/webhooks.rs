@@ -313,3 +313,29 @@ async fn responses_can_be_read_with_the_right_token_or_none_and_by_setting_only_
         assert_eq!(expect(answer, 401).await["code"], "invalid_token");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_before_anything_it_sent_is_looked_at() {
+    let relay = Setup::on_redis().with("CHAOS_RATE_WEBHOOK", "2/1h").start().await;
+    let client = Client::register(&relay).await;
+    let webhook = client.make_webhook(&relay, json!({})).await;
+    let send = |token: &str, key: &str, size: usize| {
+        reqwest::Client::new()
+            .post(format!("{}/webhook/{}?token={token}", relay.url(), webhook.id))
+            .header("Idempotency-Key", key)
+            .body("x".repeat(size))
+            .send()
+    };
+    let bad_key = "k".repeat(257);
+    for (key, size) in [(bad_key.as_str(), 1), ("k", 500_000), (&bad_key, 500_000)] {
+        let answer = expect(send("wrong", key, size).await.unwrap(), 401).await;
+        assert_eq!(answer["code"], "invalid_token");
+    }
+    // Once admitted, a request counts whatever is wrong with it, and a large one once.
+    let answer = expect(send(&webhook.secret, &bad_key, 1).await.unwrap(), 400).await;
+    assert_eq!(answer["code"], "invalid_idempotency_key");
+    let large = send(&webhook.secret, "k", 500_000).await.unwrap();
+    assert_eq!(large.headers()["RateLimit-Remaining"], "0");
+    expect(large, 200).await;
+    expect(send(&webhook.secret, "l", 1).await.unwrap(), 429).await;
+}

@@ -23,8 +23,9 @@ struct OwnedIngest {
     kind: ChannelKind,
     secret: Secret,
     limit: Limit,
+    is_admitted: bool,
     idempotency: Option<Digest>,
-    record: NewRecord,
+    record: Option<NewRecord>,
 }
 
 impl From<&Ingest<'_>> for OwnedIngest {
@@ -35,8 +36,9 @@ impl From<&Ingest<'_>> for OwnedIngest {
             kind: ingest.kind,
             secret: ingest.secret,
             limit: ingest.limit,
+            is_admitted: ingest.is_admitted,
             idempotency: ingest.idempotency,
-            record: ingest.record.clone(),
+            record: ingest.record.cloned(),
         }
     }
 }
@@ -53,7 +55,7 @@ fn opens(shown: Secret, secret: Option<Digest>) -> bool {
 fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome, Fault> {
     let Some(session) = gate::live_session(tx, &ingest.user)? else { return Ok(IngestOutcome::NoChannel) };
     let owned = Owned(session.number);
-    let (enabled, record) = {
+    let (enabled, joined) = {
         let Some(value) = tx.get(&owned.channel(&ingest.channel))? else { return Ok(IngestOutcome::NoChannel) };
         let channel = StoredChannel::read(value.value())?;
         if channel.kind != ingest.kind {
@@ -62,16 +64,21 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
         if !opens(ingest.secret, channel.secret) {
             return Ok(IngestOutcome::WrongSecret);
         }
-        (channel.enabled, StoredRecord::join(&ingest.record, channel.kind, channel.routing))
+        let joined = ingest.record.as_ref().map(|new| (new.id, StoredRecord::join(new, channel.kind, channel.routing)));
+        (channel.enabled, joined)
     };
-    let counter = owned.counter(&format!("ingest:{}", ingest.channel));
-    let status = gate::count_use(tx, &counter, ingest.limit)?;
+    let status = if ingest.is_admitted {
+        LimitStatus { limit: ingest.limit, used: 1, reset: ingest.limit.window() }
+    } else {
+        gate::count_use(tx, &owned.counter(&format!("ingest:{}", ingest.channel)), ingest.limit)?
+    };
     if status.is_exceeded() {
         return Ok(IngestOutcome::OverLimit(status));
     }
     if !enabled {
         return Ok(IngestOutcome::Disabled(status));
     }
+    let Some((id, record)) = joined else { return Ok(IngestOutcome::Admitted(status)) };
     let once = ingest.idempotency.map(|digest| owned.once(&ingest.channel, &digest));
     if let Some(once) = &once
         && let Some(first) = accepted_before(tx, once)?
@@ -81,7 +88,7 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
     let (at, before) = streams::append(tx, &owned.messages(), &record)?;
     if let Some(once) = &once {
         let until = tx.now.saturating_add(IDEMPOTENCY_MS);
-        tx.put(once, &Writing::default().number(until).text(&ingest.record.id.to_string()).done())?;
+        tx.put(once, &Writing::default().number(until).text(&id.to_string()).done())?;
         tx.schedule(until, once)?;
     }
     let record = StoredRecord::new(at, record).ok_or(Fault::Record("a message with a line break"))?;

@@ -139,8 +139,9 @@ impl Lab {
             kind: ChannelKind::Webhook,
             secret: Secret::Verified,
             limit: WIDE,
+            is_admitted: false,
             idempotency: None,
-            record: &record,
+            record: Some(&record),
         };
         change(&mut ingest);
         self.store.append_message(&ingest).await.unwrap()

@@ -42,16 +42,23 @@ impl MessageStore for RedisStore {
             &self.keys.messages(user),
             &self.keys.wake(user),
         ]);
-        call.arg(ingest.kind.as_str())
-            .arg(secret_argument(ingest.secret))
-            .arg(ingest.limit.count())
-            .arg(millis(ingest.limit.window()));
+        call.arg(ingest.kind.as_str()).arg(secret_argument(ingest.secret));
+        if ingest.is_admitted {
+            call.arg("");
+        } else {
+            call.arg(ingest.limit.count());
+        }
+        call.arg(millis(ingest.limit.window()));
         if once.is_some() {
             call.arg(IDEMPOTENCY_MS);
         } else {
             call.arg("");
         }
-        call.arg(ingest.record.id.to_string()).arg(&ingest.record.head).arg(&ingest.record.extra).arg(MAX_MESSAGES);
+        match ingest.record {
+            Some(record) => call.arg(record.id.to_string()).arg(&record.head).arg(&record.extra),
+            None => call.arg("").arg("").arg(""),
+        };
+        call.arg(MAX_MESSAGES);
         let mut answer = Answer::new(self.link.script(&script::APPEND_MESSAGE, &call).await?)?;
         let word = answer.text()?;
         Ok(match word.as_str() {
@@ -60,6 +67,7 @@ impl MessageStore for RedisStore {
             "secret" => IngestOutcome::WrongSecret,
             "limit" => IngestOutcome::OverLimit(answer.limit(ingest.limit)?),
             "disabled" => IngestOutcome::Disabled(answer.limit(ingest.limit)?),
+            "admitted" => IngestOutcome::Admitted(answer.limit(ingest.limit)?),
             "again" => {
                 let limit = answer.limit(ingest.limit)?;
                 let first: MessageId = answer

@@ -18,6 +18,7 @@ use super::{AMPLE, Bench, contents, gate, ingest, json_of, message, on_both_stor
 on_both_stores! {
     a_message_reads_back_with_the_settings_of_its_moment,
     checks_come_in_their_order,
+    a_message_may_be_admitted_before_it_is_there,
     instants_strictly_increase_whatever_comes_at_once,
     a_cursor_walk_misses_and_repeats_nothing,
     an_empty_read_gives_a_cursor_that_nothing_later_is_behind,
@@ -78,6 +79,27 @@ async fn checks_come_in_their_order(bench: Bench) {
     let verified = send(Ingest { secret: Secret::Verified, ..base.clone() }).await;
     assert!(matches!(verified, IngestOutcome::Accepted(_, status) if status.used == 2));
     assert!(matches!(send(base.clone()).await, IngestOutcome::OverLimit(status) if status.used == 3));
+}
+
+async fn a_message_may_be_admitted_before_it_is_there(bench: Bench) {
+    let (session, id) = bench.session_with_channel().await;
+    let user = session.user;
+    let record = message(&user, &id, "x");
+    let once = Limit::new(1, Duration::from_secs(60));
+    let whole = Ingest { limit: once, ..ingest(&user, &id, &record) };
+    let ask = Ingest { record: None, ..whole.clone() };
+    let wrong = Ingest { secret: Secret::Missing, ..ask.clone() };
+    assert_eq!(bench.store.append_message(&wrong).await.unwrap(), IngestOutcome::WrongSecret);
+    let admitted = bench.store.append_message(&ask).await.unwrap();
+    assert!(matches!(admitted, IngestOutcome::Admitted(status) if status.used == 1));
+    // The message itself does not count again, but meets every other check.
+    let then = Ingest { is_admitted: true, ..whole.clone() };
+    let wrong = Ingest { secret: Secret::Missing, ..then.clone() };
+    assert_eq!(bench.store.append_message(&wrong).await.unwrap(), IngestOutcome::WrongSecret);
+    assert!(matches!(bench.store.append_message(&then).await.unwrap(), IngestOutcome::Accepted(..)));
+    assert!(matches!(bench.store.append_message(&whole).await.unwrap(), IngestOutcome::OverLimit(_)));
+    let page = bench.store.read_messages(&user, START, 10).await.unwrap();
+    assert_eq!(contents(&page), ["x"]);
 }
 
 async fn instants_strictly_increase_whatever_comes_at_once(bench: Bench) {

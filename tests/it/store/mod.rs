@@ -124,8 +124,9 @@ fn ingest<'a>(user: &UserId, channel: &'a ChannelId, record: &'a NewRecord) -> I
         kind: chaos_relay::domain::channel::ChannelKind::Webhook,
         secret: Secret::Digest(Digest::of(b"secret")),
         limit: AMPLE,
+        is_admitted: false,
         idempotency: None,
-        record,
+        record: Some(record),
     }
 }
 

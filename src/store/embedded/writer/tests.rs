@@ -23,8 +23,9 @@ async fn append_at_once(lab: &Lab, client: Client, count: usize) -> Vec<Timestam
                 kind: ChannelKind::Webhook,
                 secret: Secret::Verified,
                 limit: WIDE,
+                is_admitted: false,
                 idempotency: None,
-                record: &record,
+                record: Some(&record),
             };
             match store.append_message(&ingest).await.unwrap() {
                 IngestOutcome::Accepted(at, _) => at,
