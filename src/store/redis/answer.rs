@@ -64,7 +64,7 @@ impl Answer {
         Ok(LimitStatus { limit, used: self.number()?, reset: Duration::from_millis(self.number()?) })
     }
 
-    /// A page, as the prelude's `read` gives it.
+    /// A page, as `read.lua` gives it.
     pub(super) fn page(&mut self, count: usize) -> Result<Page, StoreError> {
         let last = Timestamp::from_millis(self.number()?);
         let mut rows = self.list()?;
@@ -102,33 +102,26 @@ pub(super) fn unexpected(value: &Value) -> StoreError {
     StoreError::Corrupt(format!("a script's answer has {kind} in the wrong place"))
 }
 
-/// Starts the call of a gated script: its first three keys and five arguments. More keys follow the
-/// gate's, and the caller adds more arguments.
+/// Starts the call of a gated script: its first two keys and six arguments. More keys follow the gate's,
+/// and the caller adds more arguments.
 pub(super) fn gated_call(keys: &Keys, script: &Script, gate: &Gate, more_keys: &[String]) -> Cmd {
     let session = keys.session(&gate.user);
     let nonce = gate.nonce.as_ref().map(|nonce| keys.nonce(&gate.user, nonce.as_str()));
-    let limit = gate.limit.as_ref().map(|used| keys.user_limit(&gate.user, &used.counter));
-    let mut all = Vec::with_capacity(3 + more_keys.len());
+    let mut all = Vec::with_capacity(2 + more_keys.len());
     // A key that is not used still has to be one of the same slot.
     all.push(session.as_str());
     all.push(nonce.as_deref().unwrap_or(&session));
-    all.push(limit.as_deref().unwrap_or(&session));
     all.extend(more_keys.iter().map(String::as_str));
     let mut call = script.call(&all);
     call.arg(gate.api_key.to_hex());
-    if nonce.is_some() {
-        call.arg(NONCE_LIFE_MS);
-    } else {
-        call.arg("");
-    }
+    match nonce {
+        Some(_) => call.arg(NONCE_LIFE_MS),
+        None => call.arg(""),
+    };
     match &gate.limit {
-        Some(used) => {
-            call.arg(used.limit.count()).arg(millis(used.limit.window()));
-        }
-        None => {
-            call.arg("").arg("");
-        }
-    }
+        Some(used) => call.arg(&used.counter).arg(used.limit.count()).arg(millis(used.limit.window())),
+        None => call.arg("").arg("").arg(""),
+    };
     call.arg(TOUCH_AFTER_MS);
     call
 }

@@ -2,16 +2,15 @@
 //!
 //! | key | type | bound | life |
 //! |---|---|---|---|
-//! | `{user}:session` | hash `k` API key digest, `a` sealed API key, `p` public key, `c` created, `n` last used | 5 fields | 90 days after the last use |
+//! | `{user}:session` | hash `k` API key digest, `a` sealed API key, `p` public key, `c` created, `n` last used, and two fields (`:used`, `:ends`) for each limit | 11 fields | 90 days after the last use |
 //! | `{user}:channels` | set of channel ids | [`MAX_CHANNELS`](crate::store::MAX_CHANNELS) | as the session |
-//! | `{user}:channel:<id>` | hash `t` type, `e` enabled, `s` secret digest, `r` routing members, `o` members of responses, `d` the channel, `v` revision | 7 fields | as the session |
+//! | `{user}:channel:<id>` | hash `t` type, `e` enabled, `s` secret digest, `r` routing members, `o` members of responses, `d` the channel, `v` revision, and two fields each for the limits `in` and `out` | 11 fields | as the session |
 //! | `{user}:messages` | stream, entry `<ms>-0`, field `d` | about 500 | a day and 20 minutes after the last message |
 //! | `{user}:last` | string, instant of the last message | – | 48 h after the last message |
 //! | `{user}:responses:<id>`, `{user}:responses-last:<id>` | the same for responses | about 100 | the same |
 //! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error | 4 fields | 24 h |
 //! | `{user}:nonce:<nonce>` | string | – | 20 min |
 //! | `{user}:once:<channel>:<digest>` | string, message id | – | 24 h |
-//! | `{user}:limit:<counter>` | counter | – | the limit's window |
 //! | `{user}:sockets` | sorted set of places by end of lease | sockets of one session | 60 s after the last renewal |
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
@@ -83,10 +82,6 @@ impl Keys {
 
     pub(super) fn once(&self, user: &UserId, channel: &ChannelId, key: &Digest) -> String {
         self.of_user(user, &format!("once:{channel}:{}", key.to_hex()))
-    }
-
-    pub(super) fn user_limit(&self, user: &UserId, counter: &str) -> String {
-        self.of_user(user, &format!("limit:{counter}"))
     }
 
     pub(super) fn sockets(&self, user: &UserId) -> String {

@@ -36,7 +36,6 @@ impl MessageStore for RedisStore {
         let once = ingest.idempotency.map(|key| self.keys.once(user, ingest.channel, &key));
         let mut call = script::APPEND_MESSAGE.call(&[
             channel.as_str(),
-            &self.keys.user_limit(user, &format!("ingest:{}", ingest.channel)),
             once.as_deref().unwrap_or(&channel),
             &self.keys.last(user),
             &self.keys.messages(user),
@@ -146,7 +145,6 @@ impl MessageStore for RedisStore {
         let user = &query.user;
         let mut call = script::READ_RESPONSES.call(&[
             self.keys.channel(user, query.channel),
-            self.keys.user_limit(user, &format!("responses:{}", query.channel)),
             self.keys.responses_last(user, query.channel),
             self.keys.responses(user, query.channel),
         ]);

@@ -11,8 +11,10 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn new(body: &str) -> Self {
-        let source = format!("{}\n{body}", include_str!("scripts/prelude.lua"));
+    /// Joins the parts that scripts share with the script's own. Each has only those it needs, since a
+    /// server makes their functions anew at every call.
+    fn new(parts: &[&str]) -> Self {
+        let source = parts.join("\n");
         let digest = redis::Script::new(&source).get_hash().to_owned();
         Self { source, digest }
     }
@@ -39,27 +41,31 @@ impl Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal),+ $(,)?) => {$(
-        pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file, ".lua"))));
+    ($($name:ident = $file:literal [$($part:literal)*]),+ $(,)?) => {$(
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(&[
+                $(include_str!(concat!("scripts/", $part, ".lua")),)*
+                include_str!(concat!("scripts/", $file, ".lua")),
+            ])
+        });
     )+};
 }
 
 scripts! {
-    AUTHORIZE = "authorize",
-    COUNT_USE = "count_use",
-    CREATE_SESSION = "create_session",
-    CLAIM_CHANNEL = "claim_channel",
-    SETTLE_CHANNEL = "settle_channel",
-    RELEASE_CHANNEL = "release_channel",
-    PUT_CHANNEL = "put_channel",
-    DELETE_CHANNEL = "delete_channel",
-    CHANNELS = "channels",
-    APPEND_MESSAGE = "append_message",
-    POLL_MESSAGES = "poll_messages",
-    READ_MESSAGES = "read_messages",
-    APPEND_REPLY = "append_reply",
-    REPLY_STATUS = "reply_status",
-    READ_RESPONSES = "read_responses",
-    HOLD_SOCKET = "hold_socket",
+    AUTHORIZE = "authorize" ["base" "limit" "gate"],
+    COUNT_USE = "count_use" [],
+    CREATE_SESSION = "create_session" ["base"],
+    CLAIM_CHANNEL = "claim_channel" [],
+    SETTLE_CHANNEL = "settle_channel" [],
+    RELEASE_CHANNEL = "release_channel" [],
+    PUT_CHANNEL = "put_channel" [],
+    DELETE_CHANNEL = "delete_channel" [],
+    CHANNELS = "channels" ["base" "limit" "gate"],
+    APPEND_MESSAGE = "append_message" ["base" "limit" "append"],
+    POLL_MESSAGES = "poll_messages" ["base" "limit" "gate" "read"],
+    READ_MESSAGES = "read_messages" ["base" "read"],
+    APPEND_REPLY = "append_reply" ["base" "limit" "gate" "append"],
+    REPLY_STATUS = "reply_status" ["base" "limit" "gate"],
+    READ_RESPONSES = "read_responses" ["base" "limit" "read"],
+    HOLD_SOCKET = "hold_socket" ["base" "read"],
 }

@@ -1,5 +1,5 @@
 -- KEYS: 1 session. ARGV: 1 API key digest, 2 sealed API key, 3 public key, 4 life.
-local now = int(now_ms())
+local now = now_ms()
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'k', ARGV[1], 'a', ARGV[2], 'p', ARGV[3], 'c', now)
 end

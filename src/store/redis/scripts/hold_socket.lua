@@ -8,10 +8,10 @@ if place == '' then
   local t = redis.call('TIME')
   place = string.format('%016.0f', t[1] * 1000000 + t[2]) .. '-' .. ARGV[3]
 end
-redis.call('ZADD', KEYS[2], int(now + tonumber(ARGV[4])), place)
+redis.call('ZADD', KEYS[2], now + tonumber(ARGV[4]), place)
 redis.call('PEXPIRE', KEYS[2], 60000)
 if redis.call('ZCARD', KEYS[2]) > tonumber(ARGV[5]) then
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. int(now))
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. now)
   local places = redis.call('ZRANGE', KEYS[2], 0, -1)
   table.sort(places)
   for n = 1, #places - tonumber(ARGV[5]) do
@@ -22,7 +22,7 @@ if redis.call('ZCARD', KEYS[2]) > tonumber(ARGV[5]) then
 end
 local touch = 0
 if now - tonumber(session[2] or 0) > tonumber(ARGV[10]) then
-  redis.call('HSET', KEYS[1], 'n', int(now))
+  redis.call('HSET', KEYS[1], 'n', now)
   touch = 1
 end
 local last, rows = read(KEYS[4], KEYS[3], now, ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]))

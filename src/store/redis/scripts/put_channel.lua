@@ -8,7 +8,7 @@ if ARGV[3] ~= '' then
 elseif not revision and redis.call('SCARD', KEYS[2]) >= tonumber(ARGV[2]) then
   return 'many'
 end
-redis.call('HSET', KEYS[3], 'v', int(tonumber(revision or 0) + 1), unpack(ARGV, 5))
+redis.call('HSET', KEYS[3], 'v', tonumber(revision or 0) + 1, unpack(ARGV, 5))
 redis.call('SADD', KEYS[2], ARGV[1])
 -- A channel may outlive its session by a little, never the other way round.
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
