@@ -10,6 +10,7 @@ mod conversation;
 mod dead_replica;
 mod edge;
 mod embedded;
+mod expiry;
 mod idempotency;
 mod keeping;
 mod limits;

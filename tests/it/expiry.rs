@@ -1,0 +1,102 @@
+//! Nothing stays in Redis for ever, and nothing grows without a bound.
+
+use serde_json::json;
+
+use crate::support::client::{Client, expect, signature};
+use crate::support::redis::RedisServer;
+use crate::support::relay::Setup;
+
+/// The one key that lives for ever: there is one of it in a deployment.
+const FOR_EVER: &str = "chaos:deployment-key";
+/// Longest life of any other, in milliseconds: 92 days.
+const LONGEST: i64 = 92 * 24 * 60 * 60 * 1000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_has_an_end() {
+    let server = RedisServer::start();
+    let relay = Setup::on_server(&server).start().await;
+    let client = Client::register_signed(&relay).await;
+    let webhook = client.make_webhook(&relay, json!({})).await;
+    let mut socket = client.open(&relay, "").await;
+    let url = format!("{}{}", relay.url(), webhook.path());
+    let posted = reqwest::Client::new().post(url).header("Idempotency-Key", "k").body("x").send().await.unwrap();
+    expect(posted, 200).await;
+    socket.message().await;
+    client.reply(&relay, &webhook.id, "y").await;
+    client.poll(&relay, "").await;
+    expect(reqwest::get(format!("{}/responses/{}", relay.url(), webhook.id)).await.unwrap(), 200).await;
+    reqwest::get(format!("{}/health?deep=1", relay.url())).await.unwrap();
+    // A claim for an id that somebody else has must not stay either.
+    let other = Client::register(&relay).await;
+    expect(other.post(&relay, "/channels", &json!({"id": webhook.id})).await, 409).await;
+
+    let keys = server.cli(&["--scan"]);
+    let keys: Vec<_> = keys.lines().filter(|key| *key != FOR_EVER).collect();
+    for kind in
+        ["session", "channels", "channel:", "messages", "last", "responses", "nonce", "once", "reply", "sockets"]
+    {
+        assert!(keys.iter().any(|key| key.contains(kind)), "no key of {kind} in {keys:?}");
+    }
+    for key in keys {
+        let life: i64 = server.cli(&["PTTL", key]).parse().unwrap();
+        assert!((1..=LONGEST).contains(&life), "{key} lives {life} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_use_lives_on_with_all_it_owns() {
+    let server = RedisServer::start();
+    let relay = Setup::on_server(&server).start().await;
+    let client = Client::register_signed(&relay).await;
+    let webhook = client.make_webhook(&relay, json!({})).await;
+    let session = format!("chaos:{{{}}}:session", client.user_id);
+    let keys: Vec<String> = server
+        .cli(&["--scan"])
+        .lines()
+        .filter(|key| !key.contains("nonce") && !key.contains("limit"))
+        .map(str::to_owned)
+        .collect();
+    // As if it had been used last a week ago, and were to end in a minute.
+    server.cli(&["HSET", &session, "n", "1"]);
+    for key in keys.iter().filter(|key| *key != FOR_EVER) {
+        server.cli(&["PEXPIRE", key, "60000"]);
+    }
+    client.poll(&relay, "").await;
+    crate::support::eventually("everything lives on", || async {
+        let lives =
+            keys.iter().filter(|key| *key != FOR_EVER).map(|key| server.cli(&["PTTL", key]).parse::<i64>().unwrap());
+        lives.min().filter(|shortest| *shortest > 80 * 24 * 60 * 60 * 1000)
+    })
+    .await;
+    webhook.deliver(&relay, "still here").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_session_is_gone_for_its_sockets_and_requests() {
+    let server = RedisServer::start();
+    let relay = Setup::on_server(&server).start().await;
+    let client = Client::register_signed(&relay).await;
+    let mut socket = client.open(&relay, "").await;
+    server.cli(&["DEL", &format!("chaos:{{{}}}:session", client.user_id)]);
+    // The socket learns it at its next renewal.
+    assert_eq!(socket.closed().await, 1008);
+    expect(client.get(&relay, "/messages").await, 401).await;
+    // The same key registers anew, as the same user.
+    let key = client.key.as_ref().unwrap();
+    let again = reqwest::Client::new()
+        .post(format!("{}/auth/register", relay.url()))
+        .json(&json!({"publicKey": key.public().to_jwk()}))
+        .send()
+        .await
+        .unwrap();
+    let again = expect(again, 200).await;
+    assert_eq!(again["userId"], json!(client.user_id));
+    assert_ne!(again["apiKey"], json!(client.api_key));
+    crate::support::secrets::note(again["apiKey"].as_str().unwrap());
+    let mut request =
+        reqwest::Client::new().get(format!("{}/messages", relay.url())).bearer_auth(again["apiKey"].as_str().unwrap());
+    for (name, value) in signature(key, "/messages", b"") {
+        request = request.header(name, value);
+    }
+    expect(request.send().await.unwrap(), 200).await;
+}
