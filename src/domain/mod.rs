@@ -5,12 +5,15 @@
 
 pub mod channel;
 pub mod digest;
+pub mod event_signature;
 pub mod fields;
 pub mod ids;
 pub mod limit;
 pub mod message;
+pub mod pairing;
 pub mod public_key;
 pub mod reply;
+pub mod retry;
 pub mod sealing;
 pub mod signing;
 pub mod text;
