@@ -52,7 +52,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    AUTHORIZE = "authorize" ["base" "limit" "gate"],
+    AUTHORIZE = "authorize" ["base" "limit" "touch" "gate"],
     COUNT_USE = "count_use" [],
     CREATE_SESSION = "create_session" ["base"],
     CLAIM_CHANNEL = "claim_channel" [],
@@ -60,12 +60,12 @@ scripts! {
     RELEASE_CHANNEL = "release_channel" [],
     PUT_CHANNEL = "put_channel" [],
     DELETE_CHANNEL = "delete_channel" [],
-    CHANNELS = "channels" ["base" "limit" "gate"],
+    CHANNELS = "channels" ["base" "limit" "touch" "gate"],
     APPEND_MESSAGE = "append_message" ["base" "limit" "append"],
-    POLL_MESSAGES = "poll_messages" ["base" "limit" "gate" "read"],
+    POLL_MESSAGES = "poll_messages" ["base" "limit" "touch" "gate" "read"],
     READ_MESSAGES = "read_messages" ["base" "read"],
-    APPEND_REPLY = "append_reply" ["base" "limit" "gate" "append"],
-    REPLY_STATUS = "reply_status" ["base" "limit" "gate"],
+    APPEND_REPLY = "append_reply" ["base" "limit" "touch" "gate" "append"],
+    REPLY_STATUS = "reply_status" ["base" "limit" "touch" "gate"],
     READ_RESPONSES = "read_responses" ["base" "limit" "read"],
-    HOLD_SOCKET = "hold_socket" ["base" "read"],
+    HOLD_SOCKET = "hold_socket" ["base" "touch" "read"],
 }

@@ -12,10 +12,5 @@ local function open_gate(now)
     used, reset = count_use(KEYS[1], ARGV[3], session[3], session[4], now, ARGV[5])
     if used > tonumber(ARGV[4]) then return {'limit', used, reset} end
   end
-  local touch = 0
-  if now - tonumber(session[2] or 0) > tonumber(ARGV[6]) then
-    redis.call('HSET', KEYS[1], 'n', now)
-    touch = 1
-  end
-  return nil, used, reset, touch
+  return nil, used, reset, touch(KEYS[1], session[2], now, ARGV[6])
 end

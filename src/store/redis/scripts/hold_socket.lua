@@ -20,10 +20,6 @@ if redis.call('ZCARD', KEYS[2]) > tonumber(ARGV[5]) then
     redis.call('SPUBLISH', KEYS[5], 'e' .. places[n])
   end
 end
-local touch = 0
-if now - tonumber(session[2] or 0) > tonumber(ARGV[10]) then
-  redis.call('HSET', KEYS[1], 'n', now)
-  touch = 1
-end
+local touched = touch(KEYS[1], session[2], now, ARGV[10])
 local last, rows = read(KEYS[4], KEYS[3], now, ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]))
-return {'ok', place, touch, last, rows}
+return {'ok', place, touched, last, rows}
