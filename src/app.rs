@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::channels::client::{ApiClient, ApiClientSettings};
 use crate::config::{Config, StoreConfig};
 use crate::domain::sealing::KeyRing;
 use crate::http::{self, HttpSettings};
@@ -24,7 +25,7 @@ use crate::services::{Relay, Shared};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError, WakeSink};
-use crate::workers::store_health;
+use crate::workers::{outbox, store_health};
 
 /// How long the head of a request may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,8 +100,10 @@ impl App {
         };
         let address = listener.local_addr().map_err(StartError::Server)?;
         let hub = Arc::new(Hub::default());
+        let timeouts = ApiClientSettings { call_timeout: config.delivery.call_timeout, ..ApiClientSettings::default() };
+        let client = ApiClient::start(timeouts).map_err(StartError::Server)?;
         let (store, keys) = open_store(config, hub.sink())?;
-        let shared = Arc::new(Shared::new(config, keys, hub));
+        let shared = Arc::new(Shared::new(config, keys, hub, client));
         let relay = Relay { shared, store };
         store_health::check(&relay).await;
         if let Err(Error::Internal(cause)) = relay.public_key().await {
@@ -131,6 +134,8 @@ impl App {
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         let health = actix_web::rt::spawn(store_health::run(relay.clone()));
+        let worker = Relay { shared: shared.clone(), store: relay.store.for_worker() };
+        let mut delivering = tokio::spawn(outbox::run(worker));
         let hub_relay = relay.clone();
         let watching = actix_web::rt::spawn(async move { hub_relay.shared.hub.run(&*hub_relay.store).await });
 
@@ -145,7 +150,7 @@ impl App {
             accepting.await;
             handle.stop(true).await;
         };
-        let all_done = async { tokio::join!(closing, stopping) };
+        let all_done = async { tokio::join!(closing, stopping, &mut delivering) };
         if timeout_at(end, all_done).await.is_err() {
             tracing::warn!(sockets = shared.hub.sockets(), "the drain time is up");
         }
@@ -153,6 +158,7 @@ impl App {
         // Nothing is waited for any more; this only ends the worker threads.
         let _ = timeout_at(end.max(Instant::now() + STOP_TIMEOUT), handle.stop(false)).await;
         serving.abort();
+        delivering.abort();
         watching.abort();
         health.abort();
         relay.store.close().await;

@@ -10,8 +10,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::event_signature::check_svix_secret;
 use crate::domain::limit::Limit;
 use crate::domain::sealing::KeyRing;
 use crate::store::redis::RedisTarget;
@@ -37,6 +39,12 @@ pub struct Config {
     pub limits: Limits,
     /// Whether `GET /responses` needs the channel's token.
     pub responses_require_token: bool,
+    /// Where the platforms' APIs are.
+    pub api_bases: ApiBases,
+    /// What mail needs.
+    pub email: EmailConfig,
+    /// How replies are delivered.
+    pub delivery: DeliveryConfig,
     /// How long a replica that was told to stop keeps working off what it holds.
     pub drain: Duration,
     /// What is logged and how.
@@ -77,6 +85,41 @@ pub struct Limits {
     pub reply: Limit,
     /// Channels created per session.
     pub channels: Limit,
+}
+
+/// Base URLs of the platforms' APIs, without a slash at the end.
+#[derive(Clone, Debug)]
+pub struct ApiBases {
+    /// Telegram's Bot API.
+    pub telegram: String,
+    /// Discord's REST API, with its version.
+    pub discord: String,
+    /// Slack's Web API.
+    pub slack: String,
+    /// Resend's API.
+    pub resend: String,
+}
+
+/// What mail needs. Without the domain and the key there is none.
+#[derive(Clone, Debug)]
+pub struct EmailConfig {
+    /// The domain of the relay's addresses, in lower case.
+    pub domain: Option<String>,
+    /// Resend's API key.
+    pub api_key: Option<SecretString>,
+    /// What inbound events are signed with; several while one replaces another.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Whether inbound events are taken without a signature.
+    pub allow_unsigned: bool,
+}
+
+/// How replies are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryConfig {
+    /// How long a call of a platform may take in all.
+    pub call_timeout: Duration,
+    /// How long a reply belongs to the replica that took it. If that dies, another takes it afterwards.
+    pub lease: Duration,
 }
 
 /// What is logged and how.
@@ -125,6 +168,9 @@ const MAX_SOCKETS_PER_SESSION: usize = 1000;
 /// The longest drain, in seconds. Orchestrators kill long before.
 const MAX_DRAIN_SECONDS: u64 = 3600;
 
+/// How much longer a reply's lease must be than a call may take, in seconds: for what is done before and after.
+const LEASE_MARGIN_SECONDS: u64 = 5;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -158,6 +204,14 @@ impl Config {
             channels: limit("CHAOS_RATE_CHANNELS", 10, HOUR)?,
         };
         let responses_require_token = vars.parsed("CHAOS_RESPONSES_REQUIRE_TOKEN", "false", "true or false")?;
+        let api_bases = ApiBases {
+            telegram: read_base(&mut vars, "CHAOS_TELEGRAM_API_BASE", "https://api.telegram.org")?,
+            discord: read_base(&mut vars, "CHAOS_DISCORD_API_BASE", "https://discord.com/api/v10")?,
+            slack: read_base(&mut vars, "CHAOS_SLACK_API_BASE", "https://slack.com/api")?,
+            resend: read_base(&mut vars, "CHAOS_RESEND_API_BASE", "https://api.resend.com")?,
+        };
+        let email = read_email(&mut vars)?;
+        let delivery = read_delivery(&mut vars)?;
         let drain = Duration::from_secs(vars.within("CHAOS_DRAIN_SECONDS", "20", 0, MAX_DRAIN_SECONDS)?);
         let log = LogConfig {
             level: read_level(&mut vars)?,
@@ -177,6 +231,9 @@ impl Config {
             sockets_per_session,
             limits,
             responses_require_token,
+            api_bases,
+            email,
+            delivery,
             drain,
             log,
             effective: vars.effective,
@@ -203,6 +260,20 @@ impl Variables<'_> {
         let value = self.raw(name);
         self.note(name, value.clone().unwrap_or_default(), value.is_some());
         value
+    }
+
+    /// A secret, which is listed masked.
+    fn secret(&mut self, name: &'static str) -> Option<SecretString> {
+        let value = self.raw(name);
+        self.note(name, if value.is_some() { "(masked)" } else { "" }, value.is_some());
+        value.map(SecretString::from)
+    }
+
+    /// A comma-separated list of secrets.
+    fn secret_list(&mut self, name: &'static str) -> Option<Vec<SecretString>> {
+        let value = self.raw(name);
+        self.note(name, if value.is_some() { "(masked)" } else { "" }, value.is_some());
+        Some(value?.split(',').map(|secret| secret.trim().to_owned().into()).collect())
     }
 
     fn text(&mut self, name: &'static str, default: &str) -> String {
@@ -272,25 +343,80 @@ fn read_encryption(vars: &mut Variables<'_>, store: &StoreConfig) -> Result<Opti
     }
 }
 
-fn read_public_url(vars: &mut Variables<'_>) -> Result<Option<String>, ConfigError> {
-    const NAME: &str = "CHAOS_PUBLIC_URL";
-    let Some(text) = vars.optional(NAME) else { return Ok(None) };
-    let url = Url::parse(&text).ok().filter(|url| {
+/// A URL without query and credentials, and without a slash at the end.
+fn plain_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none()
-    });
-    match url {
-        Some(url) => Ok(Some(url.as_str().trim_end_matches('/').to_owned())),
-        None => Err(wrong(
-            NAME,
-            &text,
-            &"an http or https URL without query or credentials, such as https://relay.example.org",
-        )),
+    })?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn read_public_url(vars: &mut Variables<'_>) -> Result<Option<String>, ConfigError> {
+    const NAME: &str = "CHAOS_PUBLIC_URL";
+    const EXPECTED: &str = "an http or https URL without query or credentials, such as https://relay.example.org";
+    let Some(text) = vars.optional(NAME) else { return Ok(None) };
+    plain_url(&text).map(Some).ok_or_else(|| wrong(NAME, &text, &EXPECTED))
+}
+
+fn read_base(vars: &mut Variables<'_>, name: &'static str, default: &str) -> Result<String, ConfigError> {
+    let text = vars.text(name, default);
+    plain_url(&text).ok_or_else(|| {
+        wrong(name, &text, &format!("an http or https URL without query or credentials, such as {default}"))
+    })
+}
+
+fn read_email(vars: &mut Variables<'_>) -> Result<EmailConfig, ConfigError> {
+    const DOMAIN: &str = "CHAOS_EMAIL_DOMAIN";
+    const SECRET: &str = "RESEND_WEBHOOK_SECRET";
+    let domain = vars.optional(DOMAIN).map(|text| text.to_ascii_lowercase());
+    let is_domain = |name: &str| {
+        name.len() <= 200 && name.contains('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+    };
+    if let Some(name) = domain.as_ref().filter(|name| !is_domain(name)) {
+        return Err(wrong(DOMAIN, name, &"the domain of the relay's mail addresses, such as in.example.org"));
     }
+    let api_key = vars.secret("RESEND_API_KEY");
+    let is_key = |key: &SecretString| {
+        use secrecy::ExposeSecret as _;
+        key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if api_key.as_ref().is_some_and(|key| !is_key(key)) {
+        return Err(wrong_secret("RESEND_API_KEY", &"an API key of Resend, without blanks"));
+    }
+    let webhook_secrets = match vars.secret_list(SECRET) {
+        Some(secrets) if secrets.iter().all(|secret| check_svix_secret(secret).is_ok()) => secrets,
+        Some(_) => {
+            return Err(wrong_secret(
+                SECRET,
+                &"the webhook's signing secret, whsec_ and base64; a comma-separated list takes several",
+            ));
+        }
+        None => Vec::new(),
+    };
+    let allow_unsigned = vars.parsed("CHAOS_EMAIL_ALLOW_UNSIGNED", "false", "true or false")?;
+    Ok(EmailConfig { domain, api_key, webhook_secrets, allow_unsigned })
+}
+
+/// The lease must outlast a call: a reply whose call is still under way would be sent a second time.
+fn read_delivery(vars: &mut Variables<'_>) -> Result<DeliveryConfig, ConfigError> {
+    const LEASE: &str = "CHAOS_DELIVERY_LEASE_SECONDS";
+    let call = vars.within("CHAOS_DELIVERY_CALL_SECONDS", "30", 1, 120)?;
+    let shortest = call + LEASE_MARGIN_SECONDS;
+    let default = shortest.max(45).to_string();
+    let text = vars.text(LEASE, &default);
+    let lease = text.parse().ok().filter(|lease| (shortest..=600).contains(lease)).ok_or_else(|| {
+        wrong(
+            LEASE,
+            &text,
+            &format!("{shortest} to 600: at least {LEASE_MARGIN_SECONDS} s longer than CHAOS_DELIVERY_CALL_SECONDS"),
+        )
+    })?;
+    Ok(DeliveryConfig { call_timeout: Duration::from_secs(call), lease: Duration::from_secs(lease) })
 }
 
 fn read_proxies(vars: &mut Variables<'_>) -> Result<Vec<IpNet>, ConfigError> {
@@ -314,69 +440,4 @@ fn read_level(vars: &mut Variables<'_>) -> Result<tracing::Level, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-    }
-
-    #[test]
-    fn nothing_needs_to_be_set() {
-        let config = read(&[("PORT", ""), ("REDIS_URL", "  ")]).unwrap();
-        assert_eq!((config.host.as_str(), config.port), ("0.0.0.0", 8787));
-        assert!(matches!(config.store, StoreConfig::Embedded { .. }));
-        assert_eq!(config.limits.webhook.to_string(), "60/1m");
-        assert_eq!(config.sockets_per_session, 5);
-    }
-
-    #[test]
-    fn redis_needs_an_encryption_key() {
-        let error = read(&[("REDIS_URL", "redis://localhost")]).unwrap_err();
-        assert_eq!(error.name, "CHAOS_ENCRYPTION_KEY");
-        let key = "00".repeat(32);
-        assert!(read(&[("REDIS_URL", "redis://localhost"), ("CHAOS_ENCRYPTION_KEY", &key)]).is_ok());
-    }
-
-    #[test]
-    fn a_wrong_value_is_named_and_a_secret_is_not_repeated() {
-        for (name, value) in [
-            ("PORT", "70000"),
-            ("CHAOS_RATE_REPLY", "often"),
-            ("CHAOS_PUBLIC_URL", "relay.example.org"),
-            ("CHAOS_PUBLIC_URL", "https://relay.example.org/?a=1"),
-            ("CHAOS_TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
-            ("WS_MAX_CONN_PER_USER", "0"),
-            ("CHAOS_RESPONSES_REQUIRE_TOKEN", "maybe"),
-            ("CHAOS_DRAIN_SECONDS", "-1"),
-            ("LOG_LEVEL", "loud"),
-            ("LOG_FORMAT", "xml"),
-        ] {
-            let error = read(&[(name, value)]).unwrap_err();
-            assert_eq!(error.name, name);
-            assert!(error.to_string().contains(value), "{error}");
-        }
-        for (name, value) in [("CHAOS_ENCRYPTION_KEY", "s3cret"), ("REDIS_URL", "postgres://u:s3cret@host")] {
-            let error = read(&[(name, value)]).unwrap_err();
-            assert_eq!(error.name, name);
-            assert!(!error.to_string().contains("s3cret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_in_force_is_listed_without_secrets() {
-        let key = "ab".repeat(32);
-        let config = read(&[
-            ("REDIS_URL", "redis://user:s3cret@localhost:7000"),
-            ("CHAOS_ENCRYPTION_KEY", &key),
-            ("CHAOS_PUBLIC_URL", "https://relay.example.org/base/"),
-            ("CHAOS_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1"),
-        ])
-        .unwrap();
-        let listed = format!("{:?}", config.effective);
-        assert!(!listed.contains("s3cret") && !listed.contains(&key));
-        assert!(!format!("{config:?}").contains(&key));
-        assert_eq!(config.public_url.as_deref(), Some("https://relay.example.org/base"));
-        assert_eq!(config.trusted_proxies.len(), 2);
-    }
-}
+mod tests;

@@ -6,9 +6,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::connection::{Connection, Pending};
+use super::digest::Digest;
 use super::fields::{Change, Fields, InvalidField};
 use super::ids::ChannelId;
 use super::text;
+
+mod platform;
+
+pub use platform::PlatformSettings;
 
 /// What a channel connects to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -98,9 +104,12 @@ pub enum InvalidSettings {
     /// The client's metadata is too large.
     #[error("metadata must be at most {MAX_METADATA_BYTES} bytes of JSON")]
     MetadataTooLarge,
+    /// The channel's bot belongs to another channel now.
+    #[error("the bot is registered to another channel: register it again to have it here")]
+    TakenOver,
 }
 
-/// A channel as it is stored. Its secret is sealed; [`Channel::view`] shows it to the owner.
+/// A channel as it is stored. Its secrets are sealed; [`Channel::view`] shows a webhook's to the owner.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Channel {
@@ -131,15 +140,31 @@ pub struct Channel {
     /// The client's own metadata, without the secret.
     #[serde(default)]
     pub metadata: Map<String, Value>,
-    /// The webhook secret, sealed for this channel.
+    /// The webhook secret, or the secrets of the connection, sealed for this channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_secret: Option<String>,
+    /// The channel's side on its platform; a webhook channel has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// The pairing code, or for mail the verification token, that was given out and not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+    /// Digest of the last event that paired somebody: its redelivery is answered like the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_by: Option<Digest>,
+    /// Why the relay itself disabled the channel, for its owner to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<String>,
+    /// The bot belongs to another channel now; this one cannot be enabled again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
 }
 
 impl Channel {
-    /// The name to show for the channel: its own, else its type.
+    /// The name to show for the channel: its own, else its bot's or address, else its type.
     pub fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.kind.as_str())
+        let bot = self.connection.as_ref().map(Connection::label);
+        self.name.as_deref().or(bot).unwrap_or(self.kind.as_str())
     }
 
     /// The part of each message's metadata that tells a client how to route it: JSON members without
@@ -173,6 +198,12 @@ impl Channel {
         if let Some(secret) = secret {
             metadata.insert(SECRET_FIELD.to_owned(), secret.expose_secret().into());
         }
+        if let Some(connection) = &self.connection {
+            metadata.extend(connection.view());
+        }
+        if let Some(reason) = &self.disabled_reason {
+            metadata.insert("disabledReason".to_owned(), reason.as_str().into());
+        }
         let mut view = json!({
             "id": self.id,
             "type": self.kind,
@@ -205,6 +236,13 @@ impl Channel {
             }
         }
         check_metadata_size(&metadata)?;
+        let enables = matches!(update.enabled, Change::Clear | Change::Set(true));
+        if enables && self.taken_over {
+            return Err(InvalidSettings::TakenOver);
+        }
+        if enables {
+            self.disabled_reason = None;
+        }
         self.metadata = metadata;
         update.name.apply(&mut self.name);
         update.prompt.apply(&mut self.prompt);
@@ -272,6 +310,11 @@ impl NewChannel {
             notify_on_complete: notify_on_complete.set(),
             metadata: self.metadata,
             sealed_secret: Some(sealed_secret),
+            connection: None,
+            pending: None,
+            paired_by: None,
+            disabled_reason: None,
+            taken_over: false,
         }
     }
 }
@@ -351,87 +394,4 @@ fn check_metadata_size(metadata: &Map<String, Value>) -> Result<(), InvalidSetti
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new(body: Value) -> Result<Channel, InvalidSettings> {
-        let new = NewChannel::from_json(body.as_object().unwrap())?;
-        Ok(new.into_channel("c".parse().unwrap(), "sealed".to_owned()))
-    }
-
-    fn update(channel: &mut Channel, body: Value) -> Result<(), InvalidSettings> {
-        channel.update(ChannelUpdate::from_json(body.as_object().unwrap())?)
-    }
-
-    #[test]
-    fn a_channel_starts_with_the_defaults_of_the_contract() {
-        assert_eq!(
-            new(json!({})).unwrap().view(None),
-            json!({"id": "c", "type": "webhook", "direction": "inbound", "agentId": "", "enabled": true, "metadata": {}})
-        );
-    }
-
-    #[test]
-    fn the_owner_sees_the_secret_and_nobody_else_does() {
-        let channel = new(json!({"metadata": {"webhookSecret": "0123456789abcdef", "colour": "red"}})).unwrap();
-        assert_eq!(channel.view(None)["metadata"], json!({"colour": "red"}));
-        assert_eq!(
-            channel.view(Some(&"0123456789abcdef".into()))["metadata"],
-            json!({"colour": "red", "webhookSecret": "0123456789abcdef"})
-        );
-        assert!(!serde_json::to_string(&channel).unwrap().contains("0123456789abcdef"));
-    }
-
-    #[test]
-    fn an_update_changes_what_it_names_and_null_resets() {
-        let mut channel = new(json!({"name": "a", "prompt": "p", "agentId": "x", "runInBackground": true})).unwrap();
-        update(
-            &mut channel,
-            json!({"enabled": false, "prompt": null, "metadata": {"allowedUsers": [1, "2"], "verified": true}}),
-        )
-        .unwrap();
-        assert_eq!(
-            channel.view(None),
-            json!({"id": "c", "type": "webhook", "direction": "inbound", "agentId": "x", "enabled": false,
-                   "name": "a", "runInBackground": true, "metadata": {"allowedUsers": [1, "2"]}})
-        );
-    }
-
-    #[test]
-    fn routing_members_say_what_is_set_and_nothing_else() {
-        let bare = new(json!({"runInBackground": false})).unwrap();
-        assert_eq!(bare.routing_members(), r#""channelDirection":"inbound""#);
-        let full = new(json!({"name": "n", "prompt": "a\nb", "agentId": "g", "direction": "bidirectional",
-                              "runInBackground": true, "notifyOnComplete": false}))
-        .unwrap();
-        let members: Value = serde_json::from_str(&format!("{{{}}}", full.routing_members())).unwrap();
-        assert_eq!(
-            members,
-            json!({"channelDirection": "bidirectional", "channelName": "n", "channelPrompt": "a\nb",
-            "channelAgentId": "g", "channelRunInBackground": true, "channelNotifyOnComplete": false})
-        );
-        assert!(!full.routing_members().contains('\n'));
-    }
-
-    #[test]
-    fn every_limit_holds_at_its_boundary() {
-        assert!(new(json!({"name": "x".repeat(200), "agentId": "ä".repeat(200), "prompt": "p".repeat(8192)})).is_ok());
-        for (body, field) in [
-            (json!({"name": "x".repeat(201)}), "name"),
-            (json!({"agentId": "x".repeat(201)}), "agentId"),
-            (json!({"prompt": "p".repeat(8193)}), "prompt"),
-            (json!({"id": "a b"}), "id"),
-            (json!({"direction": "out"}), "direction"),
-            (json!({"enabled": 1}), "enabled"),
-            (json!({"metadata": {"webhookSecret": "x".repeat(15)}}), "metadata.webhookSecret"),
-            (json!({"metadata": {"webhookSecret": 5}}), "metadata.webhookSecret"),
-            (json!({"metadata": []}), "metadata"),
-        ] {
-            let InvalidSettings::Field(refusal) = new(body).unwrap_err() else { panic!("{field}") };
-            assert_eq!(refusal.field, field);
-        }
-        let pad = |size: usize| json!({"metadata": {"p": "x".repeat(size - r#"{"p":""}"#.len())}});
-        assert!(new(pad(4096)).is_ok());
-        assert_eq!(new(pad(4097)).unwrap_err(), InvalidSettings::MetadataTooLarge);
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@
 //! one; nothing here knows of a runtime, a socket or a database.
 
 pub mod channel;
+pub mod connection;
+pub mod conversation;
 pub mod digest;
 pub mod event_signature;
 pub mod fields;

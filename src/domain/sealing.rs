@@ -26,6 +26,10 @@ pub enum Owner<'a> {
     ApiKey(&'a str),
     /// The webhook secret of this user's channel.
     WebhookSecret(&'a str, &'a str),
+    /// The secrets of the platform connection of this user's channel.
+    Connection(&'a str, &'a str),
+    /// The secret with which one message of this user's channel can be answered.
+    Answer(&'a str, &'a str),
     /// The deployment's own private key.
     Deployment,
 }
@@ -35,6 +39,8 @@ impl Owner<'_> {
         match self {
             Self::ApiKey(user) => format!("{FORM}|api-key|{user}"),
             Self::WebhookSecret(user, channel) => format!("{FORM}|webhook-secret|{user}|{channel}"),
+            Self::Connection(user, channel) => format!("{FORM}|connection|{user}|{channel}"),
+            Self::Answer(user, channel) => format!("{FORM}|answer|{user}|{channel}"),
             Self::Deployment => format!("{FORM}|deployment-key"),
         }
     }

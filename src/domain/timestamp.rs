@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -10,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 /// Written as ISO 8601 with exactly three decimals and `Z`, so that clients may compare two of them as
 /// strings. Within one session the timestamps of messages strictly increase, so a timestamp is a
 /// cursor: "everything after this one".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Timestamp(u64);
 
 /// The last instant that the four-digit year of the written form can hold: 9999-12-31T23:59:59.999Z.
@@ -85,6 +87,14 @@ impl fmt::Display for Timestamp {
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("an RFC 3339 timestamp is expected")
     }
 }
 

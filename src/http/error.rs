@@ -40,6 +40,9 @@ impl ResponseError for HttpError {
             Error::NotFound { .. } => StatusCode::NOT_FOUND,
             Error::Conflict { .. } => StatusCode::CONFLICT,
             Error::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::PlatformRefused(_) => StatusCode::BAD_REQUEST,
+            Error::PlatformUnreachable(_) => StatusCode::BAD_GATEWAY,
+            Error::NotConfigured(_) | Error::TryAgain { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -52,6 +55,9 @@ impl ResponseError for HttpError {
             Error::Limited(limit) => {
                 add_limit(&mut answer, limit);
                 answer.insert_header((RETRY_AFTER, limit.reset_seconds()));
+            }
+            Error::TryAgain { seconds, .. } => {
+                answer.insert_header((RETRY_AFTER, *seconds));
             }
             Error::Unavailable(_) => {
                 answer.insert_header((RETRY_AFTER, STORE_RETRY_SECONDS));

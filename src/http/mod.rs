@@ -5,9 +5,12 @@ mod edge;
 mod error;
 mod external;
 mod health;
+mod pages;
+mod platforms;
 mod request;
 mod session;
 mod socket;
+mod verification;
 
 use std::sync::Arc;
 
@@ -36,6 +39,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/auth/register", &[Method::POST]).route(web::post().to(external::register)))
         .service(resource("/webhook/{channel}", &[Method::POST]).route(web::post().to(external::webhook)))
         .service(public("/responses/{channel}", |read| read.to(external::responses)))
+        .service(resource("/telegram/{channel}", &[Method::POST]).route(web::post().to(platforms::telegram)))
+        .service(resource("/discord/{channel}", &[Method::POST]).route(web::post().to(platforms::discord)))
+        .service(resource("/slack/{channel}", &[Method::POST]).route(web::post().to(platforms::slack)))
+        .service(resource("/email/inbound", &[Method::POST]).route(web::post().to(platforms::email)))
+        .service(
+            resource("/email/verify", &[Method::GET, Method::HEAD, Method::POST])
+                .route(web::get().to(verification::show))
+                .route(web::head().to(verification::show))
+                .route(web::post().to(verification::confirm)),
+        )
         .service(resource("/ws", &[Method::GET]).route(web::get().to(socket::open)))
         .service(resource("/messages", &[Method::GET]).route(web::get().to(session::messages)))
         .service(resource("/reply", &[Method::POST]).route(web::post().to(session::reply)))
@@ -45,6 +58,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
             resource("/channels", &[Method::GET, Method::POST])
                 .route(web::get().to(session::list_channels))
                 .route(web::post().to(session::create_channel)),
+        )
+        .service(
+            resource("/channels/{platform}/register", &[Method::POST]).route(web::post().to(session::register_channel)),
         )
         .service(
             resource("/channels/{channel}", &[Method::PATCH, Method::DELETE])

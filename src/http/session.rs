@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::client_ip::base_url;
+use super::error::unknown_path;
 use super::request::{Query, SessionRequest, json};
 use super::{HttpError, HttpSettings};
+use crate::domain::channel::ChannelKind;
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
 use crate::services::error::Error;
@@ -96,4 +98,17 @@ pub(super) async fn delete_channel(session: SessionRequest, path: web::Path<Stri
 pub(super) async fn pairing_code(session: SessionRequest, path: web::Path<String>) -> Answer {
     let answer = session.relay.pairing_code(&session.caller, &path).await?;
     Ok(json(HttpResponse::Ok(), answer.to_string(), None))
+}
+
+/// `POST /channels/{platform}/register`
+pub(super) async fn register_channel(session: SessionRequest, path: web::Path<String>) -> Answer {
+    let (relay, caller, body) = (&session.relay, &session.caller, session.object());
+    let passed = match ChannelKind::parse(&path) {
+        Some(ChannelKind::Telegram) => relay.register_telegram(caller, body).await?,
+        Some(ChannelKind::Discord) => relay.register_discord(caller, body).await?,
+        Some(ChannelKind::Slack) => relay.register_slack(caller, body).await?,
+        Some(ChannelKind::Email) => relay.register_email(caller, body).await?,
+        Some(ChannelKind::Webhook) | None => return Ok(unknown_path(&format!("/channels/{path}/register"))),
+    };
+    Ok(json(HttpResponse::Created(), passed.value.to_string(), passed.limit.as_ref()))
 }

@@ -9,9 +9,8 @@ use super::Relay;
 use super::authenticate::{Caller, Passed};
 use super::error::Error;
 use super::register::unsealing_failed;
-use crate::domain::channel::{ChannelKind, ChannelUpdate, NewChannel};
+use crate::domain::channel::{Channel, ChannelKind, ChannelUpdate, NewChannel};
 use crate::domain::digest::Digest;
-use crate::domain::fields::{Fields, InvalidField};
 use crate::domain::ids::ChannelId;
 use crate::domain::sealing::Owner;
 use crate::store::{ChannelRecord, MAX_CHANNELS, PutChannel};
@@ -19,9 +18,10 @@ use crate::store::{ChannelRecord, MAX_CHANNELS, PutChannel};
 /// Random bytes of a webhook secret that the relay makes: 192 bits.
 const SECRET_BYTES: usize = 24;
 /// How often an update starts again when somebody else was faster.
-const UPDATE_TRIES: usize = 5;
+pub(super) const UPDATE_TRIES: usize = 5;
 
-fn new_secret() -> SecretString {
+/// A new secret of the relay's own.
+pub(super) fn new_secret() -> SecretString {
     let mut bytes = [0_u8; SECRET_BYTES];
     getrandom::fill(&mut bytes).expect("the system's random generator works");
     URL_SAFE_NO_PAD.encode(bytes).into()
@@ -41,6 +41,7 @@ impl Relay {
         let new = NewChannel::from_json(&body?)?;
         check_kind(new.kind.as_deref())?;
         let user = caller.user.to_string();
+        let may_replace = new.id.is_some();
         let id = new.id.clone().unwrap_or_else(ChannelId::random);
         let secret = new.secret.clone().unwrap_or_else(new_secret);
         let sealed = self.shared.keys.seal(Owner::WebhookSecret(&user, id.as_str()), &secret);
@@ -49,27 +50,18 @@ impl Relay {
             secret: Some(Digest::of(secret.expose_secret().as_bytes())),
             revision: 0,
         };
+        if may_replace
+            && let Some(before) = self.store.read_channel(&caller.user, &id).await?
+            && before.channel.connection.is_some()
+        {
+            // What it was on its platform ends; its conversations are not the new channel's.
+            self.unhook(caller, &before).await;
+            self.store.delete_channel(&caller.user, &id).await?;
+            self.forget_channel(&id);
+        }
         match self.store.put_channel(&caller.user, &record).await? {
             PutChannel::Stored => {}
-            PutChannel::Taken => {
-                return Err(Error::Conflict {
-                    code: "channel_taken",
-                    message: format!("the channel id {:?} belongs to another session", id.as_str()),
-                });
-            }
-            PutChannel::TooMany => {
-                return Err(Error::Conflict {
-                    code: "too_many_channels",
-                    message: format!("a session has at most {MAX_CHANNELS} channels: delete one first"),
-                });
-            }
-            PutChannel::NoSession => {
-                self.forget_session(&caller.api_key);
-                return Err(Error::Unauthorized {
-                    code: "unknown_token",
-                    message: "the session is gone: register again",
-                });
-            }
+            refusal => return Err(put_refusal(self, caller, &id, refusal)),
         }
         let token: String = url::form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
         let value = json!({
@@ -95,55 +87,53 @@ impl Relay {
         id: &str,
         body: Result<Map<String, Value>, Error>,
     ) -> Result<Value, Error> {
+        let update = match body.and_then(|body| ChannelUpdate::from_json(&body).map_err(Error::from)) {
+            Ok(update) => update,
+            Err(refusal) => {
+                self.own_channel(caller, id).await?;
+                return Err(refusal);
+            }
+        };
+        let record =
+            self.change_channel(caller, id, |channel| channel.update(update.clone()).map_err(Error::from)).await?;
+        Ok(json!({"ok": true, "channel": self.view(caller, &record)?}))
+    }
+
+    /// Changes one of the caller's channels, again and again until nobody else was faster.
+    pub(super) async fn change_channel(
+        &self,
+        caller: &Caller,
+        id: &str,
+        change: impl Fn(&mut Channel) -> Result<(), Error>,
+    ) -> Result<ChannelRecord, Error> {
         let mut record = self.own_channel(caller, id).await?;
-        let update = ChannelUpdate::from_json(&body?)?;
         let caller = caller.after_gate();
         for _ in 0..UPDATE_TRIES {
-            record.channel.update(update.clone())?;
+            change(&mut record.channel)?;
             if self.store.update_channel(&caller.user, &record).await? {
-                return Ok(json!({"ok": true, "channel": self.view(&caller, &record)?}));
+                self.forget_channel(&record.channel.id);
+                return Ok(record);
             }
             record = self.own_channel(&caller, id).await?;
         }
-        Err(Error::Conflict {
-            code: "busy",
-            message: "the channel is being changed by others at this moment: try again".to_owned(),
-        })
+        Err(busy())
     }
 
     /// Deletes one of the caller's channels.
     pub async fn delete_channel(&self, caller: &Caller, id: &str) -> Result<Value, Error> {
-        let channel = self.own_channel(caller, id).await?.channel;
+        let record = self.own_channel(caller, id).await?;
+        let channel = &record.channel;
+        if channel.connection.is_some() {
+            self.unhook(caller, &record).await;
+        }
         self.store.delete_channel(&caller.user, &channel.id).await?;
         self.forget_owner(&channel.id);
+        self.forget_channel(&channel.id);
         Ok(json!({"ok": true}))
     }
 
-    /// A pairing code for a channel on a platform. A webhook channel has nobody to pair with.
-    pub async fn pairing_code(&self, caller: &Caller, id: &str) -> Result<Value, Error> {
-        let channel = self.own_channel(caller, id).await?.channel;
-        Err(Error::invalid("no_pairing", format!("a {} channel has no pairing code", channel.kind)))
-    }
-
-    /// Shows an activity indicator where the channel's platform has one.
-    pub async fn typing(&self, caller: &Caller, body: Result<Map<String, Value>, Error>) -> Result<Value, Error> {
-        let asked = body.and_then(|body| {
-            let fields = Fields::of(&body);
-            let id = fields.text("channelId")?.filter(|id| !id.is_empty());
-            let id = id.ok_or(InvalidField::new("channelId", "a string that is not empty"))?;
-            fields.object("metadata")?;
-            Ok((id.to_owned(), fields.text("channelType")?.map(str::to_owned)))
-        });
-        let (id, kind) = match asked {
-            Ok(asked) => asked,
-            Err(refusal) => return Err(self.refuse(&caller.gate(), refusal).await),
-        };
-        let channel = self.own_channel(caller, &id).await?.channel;
-        check_type(kind.as_deref(), channel.kind)?;
-        Ok(json!({"ok": true}))
-    }
-
-    async fn own_channel(&self, caller: &Caller, id: &str) -> Result<ChannelRecord, Error> {
+    /// One of the caller's channels, behind the gate.
+    pub(super) async fn own_channel(&self, caller: &Caller, id: &str) -> Result<ChannelRecord, Error> {
         let gate = caller.gate();
         let Ok(parsed) = id.parse::<ChannelId>() else {
             return Err(self.refuse(&gate, Error::no_channel(id)).await);
@@ -154,6 +144,9 @@ impl Relay {
 
     fn view(&self, caller: &Caller, record: &ChannelRecord) -> Result<Value, Error> {
         let channel = &record.channel;
+        if channel.connection.is_some() {
+            return self.view_of_platform(caller, record);
+        }
         let owner = caller.user.to_string();
         let secret = channel
             .sealed_secret
@@ -162,6 +155,50 @@ impl Relay {
             .transpose()
             .map_err(|error| unsealing_failed(error, "a webhook secret"))?;
         Ok(channel.view(secret.as_ref()))
+    }
+
+    /// A platform's channel has no secret to show; where its platform sends events to is its owner's business.
+    fn view_of_platform(&self, caller: &Caller, record: &ChannelRecord) -> Result<Value, Error> {
+        let mut view = record.channel.view(None);
+        let (id, Ok(base)) = (&record.channel.id, self.public_url()) else { return Ok(view) };
+        match record.channel.kind {
+            ChannelKind::Slack => view["metadata"]["eventsUrl"] = format!("{base}/slack/{id}").into(),
+            ChannelKind::Discord => {
+                let known = self.unsealed(caller.user, record.clone())?;
+                if let Some(secrets) = known.and_then(|known| known.secrets) {
+                    let secret = secrets.events.expose_secret();
+                    view["metadata"]["eventsUrl"] = format!("{base}/discord/{id}?secret={secret}").into();
+                }
+            }
+            _ => {}
+        }
+        Ok(view)
+    }
+}
+
+/// The refusal of a channel that could not be stored.
+pub(super) fn put_refusal(relay: &Relay, caller: &Caller, id: &ChannelId, refusal: PutChannel) -> Error {
+    match refusal {
+        PutChannel::TooMany => Error::Conflict {
+            code: "too_many_channels",
+            message: format!("a session has at most {MAX_CHANNELS} channels: delete one first"),
+        },
+        PutChannel::NoSession => {
+            relay.forget_session(&caller.api_key);
+            Error::Unauthorized { code: "unknown_token", message: "the session is gone: register again" }
+        }
+        PutChannel::Taken | PutChannel::Stored => Error::Conflict {
+            code: "channel_taken",
+            message: format!("the channel id {:?} belongs to another session", id.as_str()),
+        },
+    }
+}
+
+/// The refusal when others change a channel all the time.
+pub(super) fn busy() -> Error {
+    Error::Conflict {
+        code: "busy",
+        message: "the channel is being changed by others at this moment: try again".to_owned(),
     }
 }
 

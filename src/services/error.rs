@@ -1,5 +1,7 @@
 //! What a service refuses or fails at, by what the caller can do about it.
 
+use crate::channels::adapter::RegistrationError;
+use crate::channels::api::CallError;
 use crate::domain::channel::InvalidSettings;
 use crate::domain::fields::InvalidField;
 use crate::domain::limit::LimitStatus;
@@ -55,6 +57,23 @@ pub enum Error {
     #[error("too many requests: {} are allowed in {} seconds, the next in {}",
         .0.limit.count(), .0.limit.window().as_secs(), .0.reset_seconds())]
     Limited(LimitStatus),
+    /// The platform said no: its reason is shown.
+    #[error("the platform refused: {0}")]
+    PlatformRefused(String),
+    /// The platform could not be reached, or could not answer.
+    #[error("the platform cannot be reached: {0}")]
+    PlatformUnreachable(String),
+    /// The operator has not set up what this needs.
+    #[error("{0}")]
+    NotConfigured(&'static str),
+    /// Something else that this depends on is away: try again.
+    #[error("{message}")]
+    TryAgain {
+        /// A sentence for the caller.
+        message: &'static str,
+        /// When, in seconds.
+        seconds: u64,
+    },
     /// The store is away: try again in a moment.
     #[error("the store cannot be reached")]
     Unavailable(#[source] StoreError),
@@ -75,6 +94,10 @@ impl Error {
             Self::TooSlow(_) => "too_slow",
             Self::ChannelDisabled => "channel_disabled",
             Self::Limited(_) => "rate_limited",
+            Self::PlatformRefused(_) => "platform_refused",
+            Self::PlatformUnreachable(_) => "platform_unreachable",
+            Self::NotConfigured(_) => "not_configured",
+            Self::TryAgain { .. } => "try_again",
             Self::Unavailable(_) => "store_unavailable",
             Self::Internal(_) => "internal_error",
         }
@@ -120,6 +143,21 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<RegistrationError> for Error {
+    fn from(error: RegistrationError) -> Self {
+        match error {
+            RegistrationError::Refused(reason) => Self::PlatformRefused(reason),
+            RegistrationError::Unavailable(reason) => Self::PlatformUnreachable(reason),
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        Self::PlatformUnreachable(error.to_string())
+    }
+}
+
 impl From<InvalidField> for Error {
     fn from(error: InvalidField) -> Self {
         Self::invalid("invalid_field", error.to_string())
@@ -137,6 +175,7 @@ impl From<InvalidSettings> for Error {
         match error {
             InvalidSettings::Field(field) => field.into(),
             InvalidSettings::MetadataTooLarge => Self::TooLarge(error.to_string()),
+            InvalidSettings::TakenOver => Self::Conflict { code: "taken_over", message: error.to_string() },
         }
     }
 }

@@ -76,6 +76,9 @@ impl Relay {
             secret: request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes()))),
             limit: self.shared.limits.webhook,
             is_admitted: false,
+            revision: None,
+            origin: None,
+            only_known: false,
             idempotency: None,
             record: None,
         };
@@ -139,5 +142,8 @@ fn read_outcome(outcome: IngestOutcome, channel: &str) -> Result<Taken, Error> {
         }),
         IngestOutcome::OverLimit(limit) => Err(Error::Limited(limit)),
         IngestOutcome::Disabled(_) => Err(Error::ChannelDisabled),
+        IngestOutcome::Changed | IngestOutcome::NotKnown(_) => {
+            Err(Error::Internal("an ingest was refused for what it did not ask".to_owned()))
+        }
     }
 }

@@ -2,12 +2,23 @@
 
 pub mod authenticate;
 pub mod channels;
+pub mod deliver;
 pub mod error;
 pub mod ingest;
+pub mod known_channel;
+pub mod mail;
+pub mod outbox_signal;
+pub mod pair;
+pub mod platform_call;
 pub mod poll;
+pub mod receive;
 pub mod register;
+pub mod register_bot;
+pub mod register_mailbox;
 pub mod reply;
 pub mod responses;
+pub mod speak;
+pub mod typing;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +27,13 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
-use crate::config::{Config, Limits};
+use crate::channels::Platforms;
+use crate::channels::client::ApiClient;
+use crate::channels::discord::Discord;
+use crate::channels::email::Email;
+use crate::channels::slack::Slack;
+use crate::channels::telegram::Telegram;
+use crate::config::{Config, DeliveryConfig, Limits};
 use crate::domain::ids::{ChannelId, UserId};
 use crate::domain::public_key::Jwk;
 use crate::domain::sealing::KeyRing;
@@ -25,6 +42,11 @@ use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 use authenticate::SessionCache;
+use known_channel::ChannelCache;
+use mail::MailSettings;
+use outbox_signal::OutboxSignal;
+use platform_call::CallGuards;
+use typing::ShownSigns;
 
 /// Channels whose owner a replica remembers. An entry takes about 100 bytes.
 const OWNERS_CACHED: usize = 50_000;
@@ -39,6 +61,20 @@ pub struct Shared {
     pub sockets_per_session: usize,
     /// Whether `GET /responses` needs the channel's token.
     pub responses_require_token: bool,
+    /// The relay's own address, as the operator set it, without a slash at the end.
+    pub public_url: Option<String>,
+    /// The adapters of the platforms.
+    pub platforms: Platforms,
+    /// Makes the calls of their APIs.
+    pub client: ApiClient,
+    /// What must be heeded before a call.
+    pub call_guards: CallGuards,
+    /// How replies are delivered.
+    pub delivery: DeliveryConfig,
+    /// Tells the workers that a reply was queued.
+    pub outbox: OutboxSignal,
+    /// What inbound mail is verified with.
+    pub mail: MailSettings,
     /// Who listens here.
     pub hub: Arc<Hub>,
     /// When to take leave.
@@ -50,18 +86,37 @@ pub struct Shared {
     started: Instant,
     sessions: SessionCache,
     owners: Cache<ChannelId, UserId>,
+    channels: ChannelCache,
+    signs: ShownSigns,
     /// The deployment's own key, sealed as the store has it, and its public half.
     public_key: Mutex<Option<(String, Jwk)>>,
 }
 
 impl Shared {
     /// Starts with empty caches and the clock at zero.
-    pub fn new(config: &Config, keys: KeyRing, hub: Arc<Hub>) -> Self {
+    pub fn new(config: &Config, keys: KeyRing, hub: Arc<Hub>, client: ApiClient) -> Self {
+        let bases = &config.api_bases;
+        let email = config.email.domain.clone().zip(config.email.api_key.clone());
         Self {
             keys,
             limits: config.limits,
             sockets_per_session: config.sockets_per_session,
             responses_require_token: config.responses_require_token,
+            public_url: config.public_url.clone(),
+            platforms: Platforms {
+                telegram: Telegram::new(&bases.telegram),
+                discord: Discord::new(&bases.discord),
+                slack: Slack::new(&bases.slack),
+                email: email.map(|(domain, api_key)| Email::new(&bases.resend, api_key, domain)),
+            },
+            client,
+            call_guards: CallGuards::default(),
+            delivery: config.delivery,
+            outbox: OutboxSignal::default(),
+            mail: MailSettings {
+                secrets: config.email.webhook_secrets.clone(),
+                allow_unsigned: config.email.allow_unsigned,
+            },
             hub,
             shutdown: Shutdown::default(),
             store_health: StoreHealth::default(),
@@ -69,6 +124,8 @@ impl Shared {
             started: Instant::now(),
             sessions: SessionCache::default(),
             owners: Cache::new(OWNERS_CACHED),
+            channels: ChannelCache::default(),
+            signs: ShownSigns::default(),
             public_key: Mutex::default(),
         }
     }

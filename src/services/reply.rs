@@ -1,4 +1,4 @@
-//! Replies of an agent: stored as responses, over HTTP and WebSocket alike.
+//! Replies of an agent: stored as responses, over HTTP and WebSocket alike, and queued for their platform.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,11 @@ use super::Relay;
 use super::authenticate::{Caller, Passed};
 use super::channels::wrong_type;
 use super::error::Error;
+use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::domain::message::NewRecord;
 use crate::domain::reply::Reply;
-use crate::store::{ReplyOutcome, ReplyRecord};
+use crate::store::{DeliveryRequest, MAX_QUEUED, ReplyOutcome, ReplyRecord};
 
 /// A reply that is safe.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,25 +29,80 @@ impl Relay {
         body: Result<Map<String, Value>, Error>,
     ) -> Result<Passed<ReplyAck>, Error> {
         let gate = caller.limited_gate("reply", self.shared.limits.reply);
-        let parsed = body.and_then(|body| Reply::from_json(&body).map_err(Error::from)).and_then(|reply| {
+        let parsed = body.and_then(|body| {
+            let reply = Reply::from_json(&body)?;
             let channel = reply.channel.parse::<ChannelId>().map_err(|_| Error::no_channel(&reply.channel))?;
-            Ok((reply, channel))
+            Ok((body, reply, channel))
         });
-        let (reply, channel) = match parsed {
+        let (body, reply, channel) = match parsed {
             Ok(parsed) => parsed,
             Err(refusal) => return Err(self.refuse(&gate, refusal).await),
         };
         let record = NewRecord::new(caller.user, &channel, "agent", &reply.content, &reply.metadata);
         let kind = reply.channel_type.as_deref().filter(|kind| !kind.is_empty());
-        let stored = ReplyRecord { channel: &channel, kind, record: &record };
-        let passed = self.passed(&gate, self.store.append_reply(&gate, &stored).await)?;
+        let delivery = |kind| self.delivery_request(kind, &body, &reply);
+        let mut stored = ReplyRecord { channel: &channel, kind, record: &record, delivery: None };
+        stored.delivery = self.probable_kind(&channel, kind).map(delivery);
+        let mut passed = self.passed(&gate, self.store.append_reply(&gate, &stored).await)?;
+        if let ReplyOutcome::NeedsDelivery(kind) = passed.value {
+            stored.delivery = Some(delivery(kind));
+            // The gate was passed, and has counted the reply.
+            let gate = caller.after_gate().gate();
+            passed.value = self.passed(&gate, self.store.append_reply(&gate, &stored).await)?.value;
+        }
         match passed.value {
             ReplyOutcome::NoChannel => Err(Error::no_channel(&reply.channel)),
             ReplyOutcome::WrongKind(actual) => Err(wrong_type(kind.unwrap_or_default(), actual)),
+            ReplyOutcome::Disabled(channel) => Err(Error::Conflict {
+                code: "channel_disabled",
+                message: match channel.disabled_reason {
+                    Some(reason) => format!("the channel is disabled: {reason}"),
+                    None => "the channel is disabled".to_owned(),
+                },
+            }),
+            ReplyOutcome::UnknownDestination => Err(unknown_destination()),
+            ReplyOutcome::NoConversation => Err(Error::Conflict {
+                code: "no_conversation",
+                message: "nobody has written on this channel in the last 30 days, so there is nobody to answer"
+                    .to_owned(),
+            }),
+            ReplyOutcome::QueueFull => Err(Error::Conflict {
+                code: "queue_full",
+                message: format!("{MAX_QUEUED} replies wait in this conversation: try again when some are delivered"),
+            }),
+            ReplyOutcome::NeedsDelivery(_) => {
+                Err(Error::Internal("a channel changed its type while it was replied on".to_owned()))
+            }
             ReplyOutcome::Stored(channel) => {
+                self.shared.outbox.announce(channel.kind);
                 let shown = json!({"id": channel.id, "type": channel.kind, "label": channel.label()});
                 Ok(Passed { value: ReplyAck { response_id: record.id, channel: shown }, limit: passed.limit })
             }
+        }
+    }
+
+    /// What the channel is likely to connect to. To be wrong costs a second call of the store.
+    fn probable_kind(&self, channel: &ChannelId, said: Option<&str>) -> Option<ChannelKind> {
+        let remembered = self.remembered_channel(channel).map(|known| known.channel().kind);
+        remembered.or_else(|| ChannelKind::parse(said?)).filter(|kind| *kind != ChannelKind::Webhook)
+    }
+
+    /// How a reply is to be delivered. Where it goes is read from all of the client's metadata, of which only a
+    /// part is stored.
+    fn delivery_request<'a>(
+        &self,
+        kind: ChannelKind,
+        body: &Map<String, Value>,
+        reply: &'a Reply,
+    ) -> DeliveryRequest<'a> {
+        let metadata = body.get("metadata").and_then(Value::as_object);
+        let adapter = self.shared.platforms.sender(kind);
+        let reply_to = reply.metadata.get("replyTo").and_then(Value::as_str);
+        DeliveryRequest {
+            kind,
+            destination: adapter.zip(metadata).and_then(|(adapter, metadata)| adapter.destination(metadata)),
+            reply_to: reply_to.and_then(|id| id.parse().ok()),
+            content: &reply.content,
         }
     }
 
@@ -72,4 +128,12 @@ impl Relay {
         }
         Ok(answer)
     }
+}
+
+/// The refusal of a destination that is not one of the channel's own.
+pub(super) fn unknown_destination() -> Error {
+    Error::invalid(
+        "unknown_destination",
+        "metadata names a conversation that is not one of this channel's in the last 30 days",
+    )
 }

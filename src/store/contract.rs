@@ -1,6 +1,7 @@
 //! The methods of a store, grouped by what they keep, with their questions and answers.
 
 use crate::domain::channel::{Channel, ChannelKind};
+use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, SocketId, UserId};
 use crate::domain::limit::{Limit, LimitStatus};
@@ -9,6 +10,7 @@ use crate::domain::signing::Nonce;
 use crate::domain::timestamp::Timestamp;
 
 use super::StoreError;
+use super::outbox::DeliveryRequest;
 
 /// A limit that a call counts against, and the name of its counter within the user's records.
 #[derive(Debug, Clone)]
@@ -122,6 +124,15 @@ pub struct ChannelRecord {
     pub revision: u64,
 }
 
+/// A channel and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub user: UserId,
+    /// The channel.
+    pub channel: ChannelId,
+}
+
 /// What became of a channel to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutChannel {
@@ -151,10 +162,30 @@ pub trait ChannelStore: Send + Sync {
     /// One of the user's channels.
     async fn channel(&self, gate: &Gate, channel: &ChannelId) -> Result<Gated<Option<ChannelRecord>>, StoreError>;
 
+    /// The same without a gate, for what comes from outside.
+    async fn read_channel(&self, user: &UserId, channel: &ChannelId) -> Result<Option<ChannelRecord>, StoreError>;
+
+    /// Notes that this channel has the bot or address of this name ([`Connection::identity`]
+    /// (crate::domain::connection::Connection::identity)), and gives who had it before. With `replaces` unset
+    /// an earlier holder keeps it. The note lives as long as the channel.
+    async fn hold_identity(
+        &self,
+        identity: &str,
+        holder: &Holder,
+        replaces: bool,
+    ) -> Result<Option<Holder>, StoreError>;
+
+    /// Who has the bot or address of this name. The channel may be gone: whoever asks looks.
+    async fn identity_holder(&self, identity: &str) -> Result<Option<Holder>, StoreError>;
+
+    /// Frees the name if this channel still has it.
+    async fn drop_identity(&self, identity: &str, holder: &Holder) -> Result<(), StoreError>;
+
     /// Writes a changed channel if it still is at `record.revision`; says whether it was.
     async fn update_channel(&self, user: &UserId, record: &ChannelRecord) -> Result<bool, StoreError>;
 
     /// Deletes one of the user's channels with its responses and frees the id; says whether the user had it.
+    /// Its replies that were not delivered fail, and its conversations are forgotten.
     async fn delete_channel(&self, user: &UserId, channel: &ChannelId) -> Result<bool, StoreError>;
 }
 
@@ -184,6 +215,12 @@ pub struct Ingest<'a> {
     pub limit: Limit,
     /// It was admitted by an earlier call, which counted it against the limit.
     pub is_admitted: bool,
+    /// The revision at which the caller looked at the channel, if it did.
+    pub revision: Option<u64>,
+    /// Where on a platform it was said; the conversation becomes one of the channel's.
+    pub origin: Option<&'a Origin>,
+    /// It is wanted only if the conversation is one of the channel's already.
+    pub only_known: bool,
     /// What makes a repeat recognisable, for [`super::IDEMPOTENCY_MS`].
     pub idempotency: Option<Digest>,
     /// The message; `None` asks only whether one would be admitted, and counts it.
@@ -197,6 +234,8 @@ pub enum IngestOutcome {
     NoChannel,
     /// (2) The channel is of this other type.
     WrongKind(ChannelKind),
+    /// (2) The channel was changed since the caller looked at it: look again.
+    Changed,
     /// (3) The secret is missing or wrong.
     WrongSecret,
     /// (4) The limit is spent; this try was counted.
@@ -205,9 +244,11 @@ pub enum IngestOutcome {
     Disabled(LimitStatus),
     /// (6) There was no message to accept, but one may come.
     Admitted(LimitStatus),
-    /// (7) It was accepted before, as this message.
+    /// (7) The conversation is not one of the channel's, and only then was it wanted.
+    NotKnown(LimitStatus),
+    /// (8) It was accepted before, as this message.
     Duplicate(MessageId, LimitStatus),
-    /// (8) It is stored, after everything this user got before; watchers were woken with it.
+    /// (9) It is stored, after everything this user got before; watchers were woken with it.
     Accepted(Timestamp, LimitStatus),
 }
 
@@ -229,6 +270,8 @@ pub struct ReplyRecord<'a> {
     pub kind: Option<&'a str>,
     /// The response.
     pub record: &'a NewRecord,
+    /// How to deliver it, if the caller knows that the channel is one of a platform.
+    pub delivery: Option<DeliveryRequest<'a>>,
 }
 
 /// What became of a reply.
@@ -238,7 +281,17 @@ pub enum ReplyOutcome {
     NoChannel,
     /// The channel is of this other type.
     WrongKind(ChannelKind),
-    /// It is stored among the responses of this channel.
+    /// The channel is one of a platform, and nothing was said of the delivery. Nothing was stored.
+    NeedsDelivery(ChannelKind),
+    /// The channel takes no replies: it is disabled. Nothing was stored.
+    Disabled(Channel),
+    /// The destination is not one of the channel's conversations. Nothing was stored.
+    UnknownDestination,
+    /// The channel has no conversation yet. Nothing was stored.
+    NoConversation,
+    /// [`super::MAX_QUEUED`] replies wait in this conversation. Nothing was stored.
+    QueueFull,
+    /// It is stored among the responses of this channel, and queued if the channel is one of a platform.
     Stored(Channel),
 }
 
@@ -247,7 +300,7 @@ pub enum ReplyOutcome {
 pub struct ReplyStatus {
     /// The channel it answered on.
     pub channel: String,
-    /// `stored`, for a channel that is polled.
+    /// `stored`, for a channel that is polled; else `pending`, `retrying`, `delivered` or `failed`.
     pub status: String,
     /// Deliveries that were tried.
     pub attempts: u32,

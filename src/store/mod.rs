@@ -6,6 +6,7 @@
 
 mod contract;
 pub mod embedded;
+mod outbox;
 pub mod redis;
 
 use std::sync::Arc;
@@ -13,9 +14,15 @@ use std::sync::Arc;
 use crate::domain::ids::UserId;
 
 pub use contract::{
-    ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Ingest, IngestOutcome, LimitUse,
+    ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Holder, Ingest, IngestOutcome, LimitUse,
     MessageStore, NewSession, PutChannel, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery,
     Secret, SessionRecord, SessionStore, Since, SocketLease, SocketOutcome, SocketStore,
+};
+
+pub use outbox::{
+    ANNOUNCED_AHEAD_MS, CONVERSATION_LIFE_MS, DEAD_LETTER_LIFE_MS, Delivery, DeliveryRequest, DueChannel,
+    MAX_CONVERSATIONS, MAX_DEAD_LETTERS, MAX_QUESTIONS, MAX_QUEUED, ORIGIN_LIFE_MS, OutboxStore, QUESTION_LIFE_MS,
+    Settlement, Taken,
 };
 
 /// How long messages, responses and what became of replies are kept, in milliseconds.
@@ -59,6 +66,8 @@ pub enum Wake {
         /// The message.
         record: crate::domain::message::StoredRecord,
     },
+    /// What became of a reply, as the JSON of a frame. Not stored: sockets that are open get it.
+    Delivery(String),
     /// Wakes may have been lost: read again.
     Resync,
     /// This socket's place was given to a newer one.
@@ -74,7 +83,7 @@ pub type WakeSink = Arc<dyn Fn(&UserId, Wake) + Send + Sync>;
 
 /// Everything the relay needs of its store.
 #[async_trait::async_trait]
-pub trait Store: SessionStore + ChannelStore + MessageStore + SocketStore + CounterStore {
+pub trait Store: SessionStore + ChannelStore + MessageStore + OutboxStore + SocketStore + CounterStore {
     /// The store's name on health answers: `redis` or `embedded`.
     fn kind(&self) -> &'static str;
 

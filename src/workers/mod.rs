@@ -1,3 +1,4 @@
 //! What runs on its own, without a caller.
 
+pub mod outbox;
 pub mod store_health;

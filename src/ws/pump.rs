@@ -228,6 +228,7 @@ impl Pump {
                 let record = record.clone();
                 self.send(&record).await
             }
+            Step::Tell(frame) => in_time(self.session.text(frame.to_owned())).await,
             step => self.ending(&step),
         }
     }

@@ -33,6 +33,8 @@ const STALL_WITH_MUCH_WAITING: Duration = Duration::from_secs(3);
 pub(super) enum Step<'a> {
     /// Send this message: it is the next one.
     Send(&'a StoredRecord),
+    /// Send this frame: what became of a reply.
+    Tell(&'a str),
     /// Nothing now; perhaps [`SocketState::must_read`].
     Nothing,
     /// This place was given up; is it the socket's own?
@@ -125,6 +127,7 @@ impl SocketState {
             Notice::Wake(wake) => match &**wake {
                 Wake::SessionGone => Step::Gone,
                 Wake::Evicted(place) => Step::Evicted(place),
+                Wake::Delivery(frame) => Step::Tell(frame),
                 Wake::Resync | Wake::WatchLost => {
                     self.is_behind = true;
                     Step::Nothing

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::keys::{self, Owned};
 use super::tables::{Tx, View};
 use super::values::{Owner, StoredChannel};
-use super::{EmbeddedStore, Fault, gate};
+use super::{EmbeddedStore, Fault, conversations, gate, queues};
 use crate::domain::ids::{ChannelId, UserId};
-use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, MAX_CHANNELS, PutChannel, StoreError};
+use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, Holder, MAX_CHANNELS, PutChannel, StoreError};
 
 /// The channel's owner, if the session that has the channel is alive.
-fn live_owner(view: &dyn View, channel: &ChannelId) -> Result<Option<UserId>, Fault> {
+pub(super) fn live_owner(view: &dyn View, channel: &ChannelId) -> Result<Option<UserId>, Fault> {
     let owner = view.get(&keys::channel_owner(channel))?.map(|value| Owner::read(value.value())).transpose()?;
     let Some(owner) = owner else { return Ok(None) };
     let session = gate::live_session(view, &owner.user)?;
@@ -66,6 +66,9 @@ fn delete(tx: &mut Tx<'_>, user: &UserId, channel: &ChannelId) -> Result<bool, F
     let responses = owned.responses(channel);
     tx.remove(&responses.head)?;
     tx.remove_range(&responses.entry(0), &responses.end())?;
+    queues::fail_all(tx, owned, channel, "the channel was deleted")?;
+    conversations::forget(tx, owned, channel)?;
+    tx.remove(&owned.due(channel))?;
     Ok(true)
 }
 
@@ -97,6 +100,33 @@ impl ChannelStore for EmbeddedStore {
             view.get(&owned.channel(&channel))?.map(|value| StoredChannel::read(value.value())?.record()).transpose()
         })
         .await
+    }
+
+    async fn read_channel(&self, user: &UserId, channel: &ChannelId) -> Result<Option<ChannelRecord>, StoreError> {
+        let (user, channel) = (*user, channel.clone());
+        self.read(move |view| {
+            let Some(session) = gate::live_session(view, &user)? else { return Ok(None) };
+            let value = view.get(&Owned(session.number).channel(&channel))?;
+            value.map(|value| StoredChannel::read(value.value())?.record()).transpose()
+        })
+        .await
+    }
+
+    async fn hold_identity(
+        &self,
+        identity: &str,
+        holder: &Holder,
+        replaces: bool,
+    ) -> Result<Option<Holder>, StoreError> {
+        self.hold(identity, holder, replaces).await
+    }
+
+    async fn identity_holder(&self, identity: &str) -> Result<Option<Holder>, StoreError> {
+        self.holder(identity).await
+    }
+
+    async fn drop_identity(&self, identity: &str, holder: &Holder) -> Result<(), StoreError> {
+        self.drop_held(identity, holder).await
     }
 
     async fn update_channel(&self, user: &UserId, record: &ChannelRecord) -> Result<bool, StoreError> {

@@ -5,18 +5,28 @@
 //! | `s` user | session | [`SESSION_LIFE_MS`](crate::store::SESSION_LIFE_MS) after its last use |
 //! | `k` digest of an API key | the user it belongs to | as the session |
 //! | `c` channel id | owner and session number | as the channel |
+//! | `f` | expiry and number of the newest failed reply | [`DEAD_LETTER_LIFE_MS`](crate::store::DEAD_LETTER_LIFE_MS) |
+//! | `f` slot | failed reply, for the operator | the same |
 //! | `g` counter | counter that belongs to no user | its window |
+//! | `i` name | channel that has the bot or address of this name | as the channel |
 //! | `n` | number of the newest session | for ever |
 //! | `p` random | what a probe wrote | 10 s |
+//! | `u` number channel id | when something is due in a channel | until nothing is, at most as the channel |
 //! | `x` | the deployment's sealed private key | for ever |
 //! | `d` number … | what the session with this number owns: | at most as the session |
 //! | … `c` channel id | channel | as the session |
 //! | … `h` stream | last instant and length of a stream | as the session or channel |
 //! | … `e` stream NUL instant | entry of a stream | [`KEEP_MS`](crate::store::KEEP_MS) |
 //! | … `l` counter | counter | its window |
+//! | … `m` channel id NUL message id | where a message came from | [`ORIGIN_LIFE_MS`](crate::store::ORIGIN_LIFE_MS) |
 //! | … `n` nonce | nonce that was used | [`NONCE_LIFE_MS`](crate::domain::signing::NONCE_LIFE_MS) |
 //! | … `o` channel id NUL digest | message accepted under an idempotency key | [`IDEMPOTENCY_MS`](crate::store::IDEMPOTENCY_MS) |
-//! | … `r` response id | what became of a reply | [`KEEP_MS`](crate::store::KEEP_MS) |
+//! | … `p` response id | what of a reply is to be delivered | as the reply, until it is delivered |
+//! | … `q` channel id NUL instant | open question | [`QUESTION_LIFE_MS`](crate::store::QUESTION_LIFE_MS) |
+//! | … `r` response id | what became of a reply | [`KEEP_MS`](crate::store::KEEP_MS), an hour longer until it is delivered, [`DEAD_LETTER_LIFE_MS`](crate::store::DEAD_LETTER_LIFE_MS) when it failed |
+//! | … `v` channel id NUL conversation | conversation | [`CONVERSATION_LIFE_MS`](crate::store::CONVERSATION_LIFE_MS) |
+//! | … `w` channel id NUL instant | conversation whose newest message came then | as the conversation |
+//! | … `y` channel id NUL conversation | replies that wait in a conversation | until there are none, at most as the last of them |
 //!
 //! A session has a number that is never given again, and what it owns is filed under that number rather
 //! than under the user. So a session ends, with all it owns, by the removal of one record: what is left
@@ -30,11 +40,19 @@ use crate::store::{MAX_MESSAGES, MAX_RESPONSES};
 pub(super) const NEWEST_SESSION: &[u8] = b"n";
 /// Key of the deployment's sealed private key.
 pub(super) const DEPLOYMENT_KEY: &[u8] = b"x";
+/// Key of the number of the newest failed reply.
+pub(super) const NEWEST_DEAD_LETTER: &[u8] = b"f";
+/// Start of the keys of channels with something due.
+pub(super) const DUE: &[u8] = b"u";
 
 const SESSION: u8 = b's';
 const OWNED: u8 = b'd';
 const HEAD: u8 = b'h';
 const CHANNEL: u8 = b'c';
+const REPLY: u8 = b'r';
+const CONVERSATION: u8 = b'v';
+const HEARD: u8 = b'w';
+const IDENTITY: u8 = b'i';
 /// Length of the keys' part that is common to all a session owns: the tag and the number.
 const OWNED_LEN: usize = 9;
 /// Ends names of variable length; no name contains it.
@@ -61,6 +79,26 @@ pub(super) fn channel_owner(channel: &ChannelId) -> Vec<u8> {
 
 pub(super) fn counter(name: &str) -> Vec<u8> {
     key(b'g', &[name.as_bytes()])
+}
+
+/// Key of the note which channel has the bot or address of this name.
+pub(super) fn identity(name: &str) -> Vec<u8> {
+    key(IDENTITY, &[name.as_bytes()])
+}
+
+/// The name in the key of such a note.
+pub(super) fn identity_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.strip_prefix(&[IDENTITY])?).ok()
+}
+
+/// Key of one of the places for failed replies.
+pub(super) fn dead_letter(slot: u64) -> Vec<u8> {
+    [NEWEST_DEAD_LETTER, &slot.to_be_bytes()].concat()
+}
+
+/// The channel in a key that starts with [`DUE`].
+pub(super) fn due_channel(key: &[u8]) -> Option<ChannelId> {
+    std::str::from_utf8(key.get(OWNED_LEN..)?).ok()?.parse().ok()
 }
 
 /// Key of what one probe writes.
@@ -126,8 +164,72 @@ impl Owned {
     }
 
     pub(super) fn reply(self, response: &MessageId) -> Vec<u8> {
-        self.key(b'r', &[response.to_string().as_bytes()])
+        self.key(REPLY, &[response.to_string().as_bytes()])
     }
+
+    /// What of a reply is to be delivered.
+    pub(super) fn parcel(self, response: &MessageId) -> Vec<u8> {
+        parcel_of(&self.reply(response))
+    }
+
+    /// A conversation, by its stored form; with the start of one, the start of the keys of all that begin so.
+    pub(super) fn conversation(self, channel: &ChannelId, text: &str) -> Vec<u8> {
+        self.key(CONVERSATION, &[channel.as_str().as_bytes(), NUL, text.as_bytes()])
+    }
+
+    /// Start of the keys of conversations by the instants of their newest messages.
+    pub(super) fn heard(self, channel: &ChannelId) -> Vec<u8> {
+        self.key(HEARD, &[channel.as_str().as_bytes(), NUL])
+    }
+
+    /// The conversation whose newest message came at this instant, in milliseconds.
+    pub(super) fn heard_at(self, channel: &ChannelId, at: u64) -> Vec<u8> {
+        [&self.heard(channel)[..], &at.to_be_bytes()].concat()
+    }
+
+    /// Where a message came from.
+    pub(super) fn origin(self, channel: &ChannelId, message: &MessageId) -> Vec<u8> {
+        self.key(b'm', &[channel.as_str().as_bytes(), NUL, message.to_string().as_bytes()])
+    }
+
+    /// Start of the keys of a channel's open questions.
+    pub(super) fn questions(self, channel: &ChannelId) -> Vec<u8> {
+        self.key(b'q', &[channel.as_str().as_bytes(), NUL])
+    }
+
+    /// The question that was asked at this instant, in milliseconds.
+    pub(super) fn question(self, channel: &ChannelId, at: u64) -> Vec<u8> {
+        [&self.questions(channel)[..], &at.to_be_bytes()].concat()
+    }
+
+    /// Start of the keys of a channel's queues.
+    pub(super) fn queues(self, channel: &ChannelId) -> Vec<u8> {
+        self.key(b'y', &[channel.as_str().as_bytes(), NUL])
+    }
+
+    /// The replies that wait in a conversation, by its stored form.
+    pub(super) fn queue(self, channel: &ChannelId, text: &str) -> Vec<u8> {
+        [&self.queues(channel)[..], text.as_bytes()].concat()
+    }
+
+    /// When something is due in a channel. The key stands among those of all users.
+    pub(super) fn due(self, channel: &ChannelId) -> Vec<u8> {
+        [DUE, &self.0.to_be_bytes(), channel.as_str().as_bytes()].concat()
+    }
+}
+
+/// Key of what is to be delivered, from the key of its reply.
+pub(super) fn parcel_of(reply: &[u8]) -> Vec<u8> {
+    let (owner, name) = reply.split_at(OWNED_LEN);
+    [owner, b"p", name.strip_prefix(&[REPLY]).unwrap_or(name)].concat()
+}
+
+/// Key under which a conversation is found by the instant of its newest message, from its own key.
+pub(super) fn heard_of(conversation: &[u8], at: u64) -> Option<Vec<u8>> {
+    let (owner, rest) = conversation.split_at_checked(OWNED_LEN)?;
+    let rest = rest.strip_prefix(&[CONVERSATION])?;
+    let channel = rest.get(..=memchr::memchr(0, rest)?)?;
+    Some([owner, &[HEARD], channel, &at.to_be_bytes()].concat())
 }
 
 /// Keys of a stream: a head and entries that sort by instant.
@@ -174,6 +276,12 @@ pub(super) enum Expiring {
     Remains(Owned),
     /// A stream whose oldest entries may be too old.
     Stream,
+    /// A conversation that may have been silent for too long.
+    Conversation,
+    /// What became of a reply, and what of it is to be delivered.
+    Reply,
+    /// The note which channel has a bot or address.
+    Identity,
     /// A record whose value says when it expires.
     Record,
 }
@@ -182,7 +290,10 @@ impl Expiring {
     pub(super) fn of(key: &[u8]) -> Self {
         match (key.first(), key.get(OWNED_LEN)) {
             (Some(&SESSION), _) => Self::Session,
+            (Some(&IDENTITY), _) => Self::Identity,
             (Some(&OWNED), Some(&HEAD)) => Self::Stream,
+            (Some(&OWNED), Some(&CONVERSATION)) => Self::Conversation,
+            (Some(&OWNED), Some(&REPLY)) => Self::Reply,
             (Some(&OWNED), None) => match key.get(1..).map(<[u8; 8]>::try_from) {
                 Some(Ok(number)) => Self::Remains(Owned(u64::from_be_bytes(number))),
                 _ => Self::Record,
@@ -235,7 +346,40 @@ mod tests {
         }
         let stream = owned.responses(&channel);
         assert_eq!(Stream::of_head(&stream.head).entry(3), stream.entry(3));
-        assert_eq!(owned_channel(&owned.channel(&channel)), Some(channel));
+        assert_eq!(owned_channel(&owned.channel(&channel)), Some(channel.clone()));
         assert_eq!(owned_channel(&owned.nonce("c")), None);
+        assert_eq!(Expiring::of(&owned.conversation(&channel, "chat\n")), Expiring::Conversation);
+        assert_eq!(Expiring::of(&owned.reply(&MessageId::random())), Expiring::Reply);
+        assert_eq!(Expiring::of(&identity("telegram:1")), Expiring::Identity);
+        for record in [owned.queue(&channel, "h\n"), owned.question(&channel, 1), owned.due(&channel), dead_letter(1)] {
+            assert_eq!(Expiring::of(&record), Expiring::Record);
+        }
+    }
+
+    #[test]
+    fn a_key_leads_to_the_keys_that_go_with_it() {
+        let (owned, channel): (_, ChannelId) = (Owned(7), "c".parse().unwrap());
+        let text = "chat\0odd\nthread";
+        assert_eq!(heard_of(&owned.conversation(&channel, text), 9), Some(owned.heard_at(&channel, 9)));
+        assert_eq!(heard_of(&owned.queue(&channel, text), 9), None);
+        assert_eq!(heard_of(b"v", 9), None);
+        assert_eq!(due_channel(&owned.due(&channel)), Some(channel));
+        assert_eq!(identity_of(&identity("email:a@b")), Some("email:a@b"));
+        let id = MessageId::random();
+        assert!(owned.parcel(&id).ends_with(id.to_string().as_bytes()) && owned.parcel(&id) != owned.reply(&id));
+    }
+
+    #[test]
+    fn a_channels_records_do_not_mix_with_those_of_one_whose_id_starts_alike() {
+        let (owned, short, long): (_, ChannelId, ChannelId) = (Owned(1), "a".parse().unwrap(), "aa".parse().unwrap());
+        for (prefix, other) in [
+            (owned.conversation(&short, ""), owned.conversation(&long, "")),
+            (owned.heard(&short), owned.heard_at(&long, 1)),
+            (owned.questions(&short), owned.question(&long, 1)),
+            (owned.queues(&short), owned.queue(&long, "")),
+        ] {
+            assert!(!other.starts_with(&prefix));
+            assert!(other >= end_of(&prefix) || other < prefix);
+        }
     }
 }

@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 
 use super::keys::Owned;
+use super::replies::OwnedReply;
 use super::tables::{Tx, View};
-use super::values::{Reader, StoredChannel, Writing, expires, read_reply_status, write_reply_status};
-use super::{EmbeddedStore, Fault, gate, streams};
+use super::values::{Reader, StoredChannel, Writing};
+use super::{EmbeddedStore, Fault, conversations, gate, replies, streams};
 use crate::domain::channel::ChannelKind;
+use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::limit::{Limit, LimitStatus};
 use crate::domain::message::{NewRecord, Page, StoredRecord};
 use crate::store::{
-    Gate, Gated, IDEMPOTENCY_MS, Ingest, IngestOutcome, KEEP_MS, MessageStore, ReplyOutcome, ReplyRecord, ReplyStatus,
+    Gate, Gated, IDEMPOTENCY_MS, Ingest, IngestOutcome, MessageStore, ReplyOutcome, ReplyRecord, ReplyStatus,
     ResponsesOutcome, ResponsesQuery, Secret, Since, StoreError, Wake,
 };
 
@@ -24,6 +26,9 @@ struct OwnedIngest {
     secret: Secret,
     limit: Limit,
     is_admitted: bool,
+    revision: Option<u64>,
+    origin: Option<Origin>,
+    only_known: bool,
     idempotency: Option<Digest>,
     record: Option<NewRecord>,
 }
@@ -37,6 +42,9 @@ impl From<&Ingest<'_>> for OwnedIngest {
             secret: ingest.secret,
             limit: ingest.limit,
             is_admitted: ingest.is_admitted,
+            revision: ingest.revision,
+            origin: ingest.origin.cloned(),
+            only_known: ingest.only_known,
             idempotency: ingest.idempotency,
             record: ingest.record.cloned(),
         }
@@ -61,6 +69,9 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
         if channel.kind != ingest.kind {
             return Ok(IngestOutcome::WrongKind(channel.kind));
         }
+        if ingest.revision.is_some_and(|revision| revision != channel.revision) {
+            return Ok(IngestOutcome::Changed);
+        }
         if !opens(ingest.secret, channel.secret) {
             return Ok(IngestOutcome::WrongSecret);
         }
@@ -79,6 +90,12 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
         return Ok(IngestOutcome::Disabled(status));
     }
     let Some((id, record)) = joined else { return Ok(IngestOutcome::Admitted(status)) };
+    if ingest.only_known
+        && let Some(origin) = &ingest.origin
+        && !conversations::is_known(tx, owned, &ingest.channel, &origin.conversation)?
+    {
+        return Ok(IngestOutcome::NotKnown(status));
+    }
     let once = ingest.idempotency.map(|digest| owned.once(&ingest.channel, &digest));
     if let Some(once) = &once
         && let Some(first) = accepted_before(tx, once)?
@@ -90,6 +107,9 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
         let until = tx.now.saturating_add(IDEMPOTENCY_MS);
         tx.put(once, &Writing::default().number(until).text(&id.to_string()).done())?;
         tx.schedule(until, once)?;
+    }
+    if let Some(origin) = &ingest.origin {
+        conversations::note(tx, owned, &ingest.channel, at.millis(), &id, origin)?;
     }
     let record = StoredRecord::new(at, record).ok_or(Fault::Record("a message with a line break"))?;
     tx.wake(&ingest.user, Wake::Message { before, record });
@@ -103,29 +123,6 @@ fn accepted_before(view: &dyn View, once: &[u8]) -> Result<Option<MessageId>, Fa
         return Ok(None);
     }
     reader.text()?.parse().map(Some).map_err(|_| reader.fault())
-}
-
-fn append_reply(
-    tx: &mut Tx<'_>,
-    owned: Owned,
-    id: &ChannelId,
-    kind: Option<&str>,
-    record: &NewRecord,
-) -> Result<ReplyOutcome, Fault> {
-    let (channel, joined) = {
-        let Some(value) = tx.get(&owned.channel(id))? else { return Ok(ReplyOutcome::NoChannel) };
-        let channel = StoredChannel::read(value.value())?;
-        if kind.is_some_and(|kind| kind != channel.kind.as_str()) {
-            return Ok(ReplyOutcome::WrongKind(channel.kind));
-        }
-        (channel.channel()?, StoredRecord::join(record, channel.kind, channel.response))
-    };
-    streams::append(tx, &owned.responses(id), &joined)?;
-    let status = ReplyStatus { channel: id.to_string(), status: "stored".to_owned(), attempts: 0, error: None };
-    let (key, until) = (owned.reply(&record.id), tx.now.saturating_add(KEEP_MS));
-    tx.put(&key, &write_reply_status(until, &status))?;
-    tx.schedule(until, &key)?;
-    Ok(ReplyOutcome::Stored(channel))
 }
 
 /// A [`ResponsesQuery`] that the writer's thread can keep.
@@ -181,19 +178,14 @@ impl MessageStore for EmbeddedStore {
     }
 
     async fn append_reply(&self, gate: &Gate, reply: &ReplyRecord<'_>) -> Result<Gated<ReplyOutcome>, StoreError> {
-        let (channel, record) = (reply.channel.clone(), reply.record.clone());
-        let kind = reply.kind.map(str::to_owned);
-        self.write_gated(gate, move |tx, owned| append_reply(tx, owned, &channel, kind.as_deref(), &record)).await
+        let (user, reply) = (gate.user, OwnedReply::from(reply));
+        self.write_gated(gate, move |tx, owned| replies::append(tx, owned, &user, &reply)).await
     }
 
     async fn reply_status(&self, gate: &Gate, response: &MessageId) -> Result<Gated<Option<ReplyStatus>>, StoreError> {
         let response = *response;
         self.read_gated(gate, move |view, owned| {
-            let Some(value) = view.get(&owned.reply(&response))? else { return Ok(None) };
-            if expires(value.value())? <= view.now() {
-                return Ok(None);
-            }
-            read_reply_status(value.value()).map(Some)
+            Ok(replies::live(view, &owned.reply(&response))?.map(|reply| reply.status))
         })
         .await
     }
@@ -218,7 +210,7 @@ mod tests {
     use super::*;
     use crate::domain::timestamp::Timestamp;
     use crate::store::embedded::testing::{Client, Lab, START, WIDE, channel, json_of};
-    use crate::store::{ChannelStore as _, MAX_MESSAGES, SocketStore as _};
+    use crate::store::{ChannelStore as _, KEEP_MS, MAX_MESSAGES, SocketStore as _};
 
     async fn page(lab: &Lab, client: &Client, since: Since, count: usize) -> Page {
         lab.store.poll_messages(&client.gate(), since, count).await.unwrap().unwrap().value

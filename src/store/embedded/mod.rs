@@ -5,11 +5,17 @@
 //! nobody. Sockets and watches end with the process and are kept in memory.
 
 mod channels;
+mod conversations;
+mod dead_letters;
 mod gate;
+mod identities;
 mod keys;
 mod messages;
 mod open;
+mod outbox;
 mod places;
+mod queues;
+mod replies;
 mod sessions;
 mod shared;
 mod sockets;

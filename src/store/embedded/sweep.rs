@@ -6,9 +6,9 @@
 use super::Fault;
 use super::keys::{self, Expiring, Owned, Stream};
 use super::sessions::end_session;
-use super::streams;
 use super::tables::{Tx, View};
 use super::values::{Owner, Session, expires};
+use super::{conversations, identities, queues, streams};
 use crate::domain::ids::UserId;
 
 /// Removes up to about `budget` records; says whether there may be more to do at once.
@@ -42,6 +42,9 @@ fn expire(tx: &mut Tx<'_>, key: &[u8], budget: usize) -> Result<usize, Fault> {
         Expiring::Session => expire_session(tx, key),
         Expiring::Remains(owned) => clear_remains(tx, owned, budget),
         Expiring::Stream => streams::expire(tx, &Stream::of_head(key), budget),
+        Expiring::Conversation => conversations::expire(tx, key),
+        Expiring::Reply => queues::expire_reply(tx, key),
+        Expiring::Identity => identities::expire(tx, key),
         Expiring::Record => {
             let Some(until) = tx.get(key)?.map(|value| expires(value.value())).transpose()? else { return Ok(0) };
             if until > tx.now {
@@ -70,7 +73,7 @@ fn expire_session(tx: &mut Tx<'_>, key: &[u8]) -> Result<usize, Fault> {
     Ok(2)
 }
 
-/// Removes what a session left that ended, and the pointers to its channels.
+/// Removes what a session left that ended, the pointers to its channels, and what was due in them.
 fn clear_remains(tx: &mut Tx<'_>, owned: Owned, budget: usize) -> Result<usize, Fault> {
     let prefix = owned.prefix();
     let mut remains = Vec::new();
@@ -80,6 +83,7 @@ fn clear_remains(tx: &mut Tx<'_>, owned: Owned, budget: usize) -> Result<usize, 
     for key in &remains {
         tx.remove(key)?;
         if let Some(channel) = keys::owned_channel(key) {
+            tx.remove(&owned.due(&channel))?;
             let pointer = keys::channel_owner(&channel);
             let owner = tx.get(&pointer)?.map(|value| Owner::read(value.value())).transpose()?;
             if owner.is_some_and(|owner| owner.session == owned.0) {

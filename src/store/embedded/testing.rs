@@ -140,6 +140,9 @@ impl Lab {
             secret: Secret::Verified,
             limit: WIDE,
             is_admitted: false,
+            revision: None,
+            origin: None,
+            only_known: false,
             idempotency: None,
             record: Some(&record),
         };
@@ -156,7 +159,7 @@ impl Lab {
 
     pub(super) async fn reply(&self, client: &Client, id: &str, kind: Option<&str>) -> (ReplyOutcome, NewRecord) {
         let (channel, record) = (id.parse().unwrap(), client.record(id, "answer"));
-        let reply = ReplyRecord { channel: &channel, kind, record: &record };
+        let reply = ReplyRecord { channel: &channel, kind, record: &record, delivery: None };
         let answer = self.store.append_reply(&client.gate(), &reply).await.unwrap();
         (answer.unwrap().value, record)
     }

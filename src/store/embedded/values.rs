@@ -2,6 +2,8 @@
 //!
 //! A value that does not read as it was written is a fault of its record only.
 
+use std::str::FromStr;
+
 use super::Fault;
 use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::digest::Digest;
@@ -23,6 +25,10 @@ impl Writing {
         let mut writing = self.number(text.len() as u64);
         writing.0.extend_from_slice(text.as_bytes());
         writing
+    }
+
+    pub(super) fn flag(self, is_set: bool) -> Self {
+        self.number(is_set.into())
     }
 
     /// A text that may be absent; an empty one reads back as absent.
@@ -67,12 +73,26 @@ impl<'a> Reader<'a> {
         Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
+    /// Whether nothing follows.
+    fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn flag(&mut self) -> Result<bool, Fault> {
+        Ok(self.number()? == 1)
+    }
+
     fn digest(&mut self) -> Result<Option<Digest>, Fault> {
         self.optional()?.map(|hex| Digest::from_hex(hex).ok_or(self.fault())).transpose()
     }
 
-    pub(super) fn user(&mut self) -> Result<UserId, Fault> {
+    /// A text of this form.
+    pub(super) fn parsed<T: FromStr>(&mut self) -> Result<T, Fault> {
         self.text()?.parse().map_err(|_| self.fault())
+    }
+
+    pub(super) fn user(&mut self) -> Result<UserId, Fault> {
+        self.parsed()
     }
 }
 
@@ -136,7 +156,7 @@ impl<'a> StoredChannel<'a> {
         Writing::default()
             .number(revision)
             .text(channel.kind.as_str())
-            .number(u64::from(channel.enabled))
+            .flag(channel.enabled)
             .optional(record.secret.map(Digest::to_hex).as_deref())
             .text(&channel.routing_members())
             .text(&channel.response_members())
@@ -149,7 +169,7 @@ impl<'a> StoredChannel<'a> {
         Ok(Self {
             revision: reader.number()?,
             kind: ChannelKind::parse(reader.text()?).ok_or(reader.fault())?,
-            enabled: reader.number()? == 1,
+            enabled: reader.flag()?,
             secret: reader.digest()?,
             routing: reader.text()?,
             response: reader.text()?,
@@ -210,25 +230,43 @@ pub(super) fn expires(value: &[u8]) -> Result<u64, Fault> {
     Reader::new("a record that expires", value).number()
 }
 
-pub(super) fn write_reply_status(expires: u64, status: &ReplyStatus) -> Vec<u8> {
-    Writing::default()
-        .number(expires)
-        .text(&status.channel)
-        .text(&status.status)
-        .number(status.attempts.into())
-        .optional(status.error.as_deref())
-        .done()
+/// What became of a reply, and how far its delivery came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredReply {
+    /// When it is forgotten, in milliseconds.
+    pub(super) expires: u64,
+    pub(super) status: ReplyStatus,
+    /// What the last try noted; empty at first.
+    pub(super) progress: String,
 }
 
-pub(super) fn read_reply_status(value: &[u8]) -> Result<ReplyStatus, Fault> {
-    let mut reader = Reader::new("what became of a reply", value);
-    reader.number()?;
-    Ok(ReplyStatus {
-        channel: reader.text()?.to_owned(),
-        status: reader.text()?.to_owned(),
-        attempts: u32::try_from(reader.number()?).map_err(|_| reader.fault())?,
-        error: reader.optional()?.map(str::to_owned),
-    })
+impl StoredReply {
+    pub(super) fn write(&self) -> Vec<u8> {
+        let status = &self.status;
+        Writing::default()
+            .number(self.expires)
+            .text(&status.channel)
+            .text(&status.status)
+            .number(status.attempts.into())
+            .optional(status.error.as_deref())
+            .text(&self.progress)
+            .done()
+    }
+
+    pub(super) fn read(value: &[u8]) -> Result<Self, Fault> {
+        let mut reader = Reader::new("what became of a reply", value);
+        Ok(Self {
+            expires: reader.number()?,
+            status: ReplyStatus {
+                channel: reader.text()?.to_owned(),
+                status: reader.text()?.to_owned(),
+                attempts: u32::try_from(reader.number()?).map_err(|_| reader.fault())?,
+                error: reader.optional()?.map(str::to_owned),
+            },
+            // Relays that delivered nothing wrote no progress.
+            progress: if reader.is_at_end() { String::new() } else { reader.text()?.to_owned() },
+        })
+    }
 }
 
 #[cfg(test)]
@@ -254,8 +292,17 @@ mod tests {
         assert_eq!(Head::read(&head.write()).unwrap(), head);
         for error in [None, Some("refused".to_owned())] {
             let status = ReplyStatus { channel: "c".to_owned(), status: "failed".to_owned(), attempts: 3, error };
-            assert_eq!(read_reply_status(&write_reply_status(1, &status)).unwrap(), status);
+            let reply = StoredReply { expires: 1, status, progress: "half".to_owned() };
+            assert_eq!(StoredReply::read(&reply.write()).unwrap(), reply);
         }
+    }
+
+    #[test]
+    fn a_reply_from_before_there_was_progress_is_read() {
+        let old = Writing::default().number(1).text("c").text("stored").number(0).optional(None).done();
+        let status = ReplyStatus { channel: "c".to_owned(), status: "stored".to_owned(), attempts: 0, error: None };
+        let expected = StoredReply { expires: 1, status, progress: String::new() };
+        assert_eq!(StoredReply::read(&old).unwrap(), expected);
     }
 
     #[test]

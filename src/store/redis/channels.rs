@@ -11,9 +11,10 @@ use super::RedisStore;
 use super::answer::{Answer, gated_answer, gated_call, unexpected};
 use super::script;
 use super::sessions::{POINTER_LIFE_MS, read_user};
+use crate::domain::connection::Connection;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, UserId};
-use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, MAX_CHANNELS, PutChannel, StoreError};
+use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, Holder, KEEP_MS, MAX_CHANNELS, PutChannel, StoreError};
 
 /// How long an id is claimed before its channel stands, in milliseconds: longer than any call may take.
 const CLAIM_LIFE_MS: u64 = 60_000;
@@ -76,6 +77,8 @@ impl RedisStore {
             .arg(channel.routing_members())
             .arg("o")
             .arg(channel.response_members())
+            .arg("i")
+            .arg(channel.connection.as_ref().map(Connection::identity).unwrap_or_default())
             .arg("d")
             .arg(json);
         match self.link.script(&script::PUT_CHANNEL, &call).await? {
@@ -84,15 +87,19 @@ impl RedisStore {
         }
     }
 
-    async fn remove_record(&self, user: &UserId, id: &ChannelId) -> Result<bool, StoreError> {
+    pub(super) async fn remove_record(&self, user: &UserId, id: &ChannelId) -> Result<bool, StoreError> {
         let keys = [
             self.keys.channels(user),
             self.keys.channel(user, id),
+            self.keys.queues(user, id),
             self.keys.responses(user, id),
             self.keys.responses_last(user, id),
+            self.keys.conversations(user, id),
+            self.keys.newest(user, id),
+            self.keys.questions(user, id),
         ];
         let mut call = script::DELETE_CHANNEL.call(&keys);
-        call.arg(id.as_str());
+        call.arg(id.as_str()).arg(self.keys.queue_stem(user, id)).arg(self.keys.reply_stem(user)).arg(KEEP_MS);
         Ok(self.link.script(&script::DELETE_CHANNEL, &call).await? == Value::Int(1))
     }
 
@@ -104,12 +111,22 @@ impl RedisStore {
 }
 
 /// A channel as the scripts give it: its JSON, the digest of its secret, its revision.
-fn read_record(row: Value) -> Result<ChannelRecord, StoreError> {
+pub(super) fn read_record(row: Value) -> Result<ChannelRecord, StoreError> {
     let mut row = Answer::new(row)?;
     let channel =
         serde_json::from_str(&row.text()?).map_err(|error| StoreError::Corrupt(format!("a channel: {error}")))?;
     let secret = row.optional_text()?.and_then(|digest| Digest::from_hex(&digest));
     Ok(ChannelRecord { channel, secret, revision: row.number()? })
+}
+
+fn write_holder(holder: &Holder) -> String {
+    format!("{} {}", holder.user, holder.channel)
+}
+
+fn read_holder(value: Value) -> Option<Holder> {
+    let Value::BulkString(bytes) = value else { return None };
+    let (user, channel) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+    Some(Holder { user: user.parse().ok()?, channel: channel.parse().ok()? })
 }
 
 #[async_trait]
@@ -171,6 +188,38 @@ impl ChannelStore for RedisStore {
         let call = self.channels_call(gate, channel.as_str());
         let answer = self.link.script(&script::CHANNELS, &call).await?;
         gated_answer(gate, answer, |answer| answer.next().map(read_record).transpose())
+    }
+
+    async fn read_channel(&self, user: &UserId, channel: &ChannelId) -> Result<Option<ChannelRecord>, StoreError> {
+        let mut read = redis::cmd("HMGET");
+        read.arg(self.keys.channel(user, channel)).arg("d").arg("s").arg("v");
+        match self.link.command(&read).await? {
+            Value::Array(fields) if fields.first() == Some(&Value::Nil) => Ok(None),
+            fields => read_record(fields).map(Some),
+        }
+    }
+
+    async fn hold_identity(
+        &self,
+        identity: &str,
+        holder: &Holder,
+        replaces: bool,
+    ) -> Result<Option<Holder>, StoreError> {
+        let mut call = script::HOLD_IDENTITY.call(&[self.keys.identity(identity)]);
+        call.arg(write_holder(holder)).arg(POINTER_LIFE_MS).arg(if replaces { "1" } else { "" });
+        Ok(read_holder(self.link.script(&script::HOLD_IDENTITY, &call).await?))
+    }
+
+    async fn identity_holder(&self, identity: &str) -> Result<Option<Holder>, StoreError> {
+        let mut read = redis::cmd("GET");
+        read.arg(self.keys.identity(identity));
+        Ok(read_holder(self.link.command(&read).await?))
+    }
+
+    async fn drop_identity(&self, identity: &str, holder: &Holder) -> Result<(), StoreError> {
+        let mut call = script::DROP_IDENTITY.call(&[self.keys.identity(identity)]);
+        call.arg(write_holder(holder));
+        self.link.script(&script::DROP_IDENTITY, &call).await.map(drop)
     }
 
     async fn update_channel(&self, user: &UserId, record: &ChannelRecord) -> Result<bool, StoreError> {

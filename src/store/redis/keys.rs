@@ -4,16 +4,25 @@
 //! |---|---|---|---|
 //! | `{user}:session` | hash `k` API key digest, `a` sealed API key, `p` public key, `c` created, `n` last used, and two fields (`:used`, `:ends`) for each limit | 11 fields | 90 days after the last use |
 //! | `{user}:channels` | set of channel ids | [`MAX_CHANNELS`](crate::store::MAX_CHANNELS) | as the session |
-//! | `{user}:channel:<id>` | hash `t` type, `e` enabled, `s` secret digest, `r` routing members, `o` members of responses, `d` the channel, `v` revision, and two fields each for the limits `in` and `out` | 11 fields | as the session |
+//! | `{user}:channel:<id>` | hash `t` type, `e` enabled, `s` secret digest, `r` routing members, `o` members of responses, `d` the channel, `i` its identity, `v` revision, and two fields each for the limits `in` and `out` | 12 fields | as the session |
 //! | `{user}:messages` | stream, entry `<ms>-0`, field `d` | about 500 | a day and 20 minutes after the last message |
 //! | `{user}:last` | string, instant of the last message | – | 48 h after the last message |
 //! | `{user}:responses:<id>`, `{user}:responses-last:<id>` | the same for responses | about 100 | the same |
-//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error | 4 fields | 24 h |
+//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error, and while it is not delivered `k` conversation, `b` content, `o` details of the message that is answered, `m` it was named, `q` a question is completed, `t` when that came, `f` accepted, `p` progress, `w` name of the lease | 13 fields | 24 h; 25 h until it is delivered; 7 days when it failed |
+//! | `{user}:conversations:<channel>` | sorted set of conversations by last message | [`MAX_CONVERSATIONS`](crate::store::MAX_CONVERSATIONS) | 30 days after the last message |
+//! | `{user}:newest:<channel>` | hash, conversation to its newest message's time and details | the same | the same |
+//! | `{user}:origin:<channel>:<message>` | string, time, conversation and details | – | 48 h |
+//! | `{user}:questions:<channel>` | sorted set of open questions by time | [`MAX_QUESTIONS`](crate::store::MAX_QUESTIONS) | 15 min after the last |
+//! | `{user}:queues:<channel>` | sorted set of digests of conversations by the time at which their first reply is due | conversations | 25 h after the last reply |
+//! | `{user}:queue:<channel>:<digest>` | list of replies in order | [`MAX_QUEUED`](crate::store::MAX_QUEUED) | 25 h after the last reply |
 //! | `{user}:nonce:<nonce>` | string | – | 20 min |
 //! | `{user}:once:<channel>:<digest>` | string, message id | – | 24 h |
 //! | `{user}:sockets` | sorted set of places by end of lease | sockets of one session | 60 s after the last renewal |
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
+//! | `identity:<name>` | string, user and channel | – | 92 days after the session's last use |
+//! | `outbox:due:<type>` | sorted set of `<user> <channel>` by the time at which something is due | channels with replies under way | 2 days after the last |
+//! | `outbox:dead` | sorted set of `<user> <response>` by the time at which it failed | [`MAX_DEAD_LETTERS`](crate::store::MAX_DEAD_LETTERS) | 7 days after the last |
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |
 //! | `probe:<random>` | string | – | 10 s |
@@ -21,6 +30,7 @@
 //! All begin with the prefix. The braces are the hash tag that puts everything of one user into one
 //! slot of a Cluster, where a script can act on it atomically.
 
+use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 
@@ -74,6 +84,49 @@ impl Keys {
 
     pub(super) fn reply(&self, user: &UserId, response: &MessageId) -> String {
         self.of_user(user, &format!("reply:{response}"))
+    }
+
+    /// Start of the keys of a user's replies; the id follows.
+    pub(super) fn reply_stem(&self, user: &UserId) -> String {
+        self.of_user(user, "reply:")
+    }
+
+    pub(super) fn conversations(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("conversations:{channel}"))
+    }
+
+    pub(super) fn newest(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("newest:{channel}"))
+    }
+
+    /// Start of the keys of messages that can be answered; the id follows.
+    pub(super) fn origin_stem(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("origin:{channel}:"))
+    }
+
+    pub(super) fn questions(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("questions:{channel}"))
+    }
+
+    pub(super) fn queues(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("queues:{channel}"))
+    }
+
+    /// Start of the keys of a channel's queues; the digest of the conversation follows.
+    pub(super) fn queue_stem(&self, user: &UserId, channel: &ChannelId) -> String {
+        self.of_user(user, &format!("queue:{channel}:"))
+    }
+
+    pub(super) fn identity(&self, identity: &str) -> String {
+        format!("{}identity:{identity}", self.prefix)
+    }
+
+    pub(super) fn due(&self, kind: ChannelKind) -> String {
+        format!("{}outbox:due:{kind}", self.prefix)
+    }
+
+    pub(super) fn dead(&self) -> String {
+        format!("{}outbox:dead", self.prefix)
     }
 
     pub(super) fn nonce(&self, user: &UserId, nonce: &str) -> String {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::RedisStore;
 use super::answer::{Answer, add_since, gated_answer, gated_call, millis};
+use super::outbox::{QUEUED_LIFE_MS, destination_arguments};
 use super::script;
 use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
@@ -11,8 +12,10 @@ use crate::domain::ids::{MessageId, UserId};
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    Gate, Gated, IDEMPOTENCY_MS, Ingest, IngestOutcome, KEEP_MS, MAX_MESSAGES, MAX_RESPONSES, MessageStore,
-    ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery, Secret, Since, StoreError,
+    ANNOUNCED_AHEAD_MS, CONVERSATION_LIFE_MS, Gate, Gated, Granted, IDEMPOTENCY_MS, Ingest, IngestOutcome, KEEP_MS,
+    MAX_CONVERSATIONS, MAX_MESSAGES, MAX_QUESTIONS, MAX_QUEUED, MAX_RESPONSES, MessageStore, ORIGIN_LIFE_MS,
+    QUESTION_LIFE_MS, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery, Secret, Since,
+    StoreError,
 };
 
 /// A secret as the scripts compare it.
@@ -24,8 +27,31 @@ fn secret_argument(secret: Secret) -> String {
     }
 }
 
+/// A yes or no as the scripts read it.
+fn flag(is_set: bool) -> &'static str {
+    if is_set { "1" } else { "" }
+}
+
 fn read_kind(name: &str) -> Result<ChannelKind, StoreError> {
     ChannelKind::parse(name).ok_or_else(|| StoreError::Corrupt("a channel's type".to_owned()))
+}
+
+fn read_reply_outcome(answer: &mut Answer) -> Result<ReplyOutcome, StoreError> {
+    let word = answer.text()?;
+    let channel = |answer: &mut Answer| {
+        serde_json::from_str(&answer.text()?).map_err(|error| StoreError::Corrupt(format!("a channel: {error}")))
+    };
+    Ok(match word.as_str() {
+        "none" => ReplyOutcome::NoChannel,
+        "type" => ReplyOutcome::WrongKind(read_kind(&answer.text()?)?),
+        "deliver" => ReplyOutcome::NeedsDelivery(read_kind(&answer.text()?)?),
+        "disabled" => ReplyOutcome::Disabled(channel(answer)?),
+        "nowhere" => ReplyOutcome::UnknownDestination,
+        "nobody" => ReplyOutcome::NoConversation,
+        "full" => ReplyOutcome::QueueFull,
+        "stored" => ReplyOutcome::Stored(channel(answer)?),
+        other => return Err(StoreError::Corrupt(format!("a reply answered {other:?}"))),
+    })
 }
 
 #[async_trait]
@@ -34,13 +60,22 @@ impl MessageStore for RedisStore {
         let user = &ingest.user;
         let channel = self.keys.channel(user, ingest.channel);
         let once = ingest.idempotency.map(|key| self.keys.once(user, ingest.channel, &key));
-        let mut call = script::APPEND_MESSAGE.call(&[
-            channel.as_str(),
-            once.as_deref().unwrap_or(&channel),
-            &self.keys.last(user),
-            &self.keys.messages(user),
-            &self.keys.wake(user),
-        ]);
+        let mut keys = vec![
+            channel.clone(),
+            once.clone().unwrap_or(channel),
+            self.keys.last(user),
+            self.keys.messages(user),
+            self.keys.wake(user),
+        ];
+        let event = ingest.record.zip(ingest.origin);
+        if let Some((record, _)) = event {
+            keys.push(self.keys.conversations(user, ingest.channel));
+            keys.push(self.keys.newest(user, ingest.channel));
+            keys.push(format!("{}{}", self.keys.origin_stem(user, ingest.channel), record.id));
+            keys.push(self.keys.questions(user, ingest.channel));
+        }
+        let script = if event.is_some() { &script::APPEND_EVENT } else { &script::APPEND_MESSAGE };
+        let mut call = script.call(&keys);
         call.arg(ingest.kind.as_str()).arg(secret_argument(ingest.secret));
         if ingest.is_admitted {
             call.arg("");
@@ -58,14 +93,31 @@ impl MessageStore for RedisStore {
             None => call.arg("").arg("").arg(""),
         };
         call.arg(MAX_MESSAGES);
-        let mut answer = Answer::new(self.link.script(&script::APPEND_MESSAGE, &call).await?)?;
+        match ingest.revision {
+            Some(revision) => call.arg(revision),
+            None => call.arg(""),
+        };
+        if let Some((_, origin)) = event {
+            call.arg(origin.conversation.to_text())
+                .arg(origin.details.to_string())
+                .arg(flag(origin.is_question))
+                .arg(flag(ingest.only_known))
+                .arg(CONVERSATION_LIFE_MS)
+                .arg(ORIGIN_LIFE_MS)
+                .arg(MAX_CONVERSATIONS)
+                .arg(QUESTION_LIFE_MS)
+                .arg(MAX_QUESTIONS);
+        }
+        let mut answer = Answer::new(self.link.script(script, &call).await?)?;
         let word = answer.text()?;
         Ok(match word.as_str() {
             "none" => IngestOutcome::NoChannel,
             "type" => IngestOutcome::WrongKind(read_kind(&answer.text()?)?),
+            "changed" => IngestOutcome::Changed,
             "secret" => IngestOutcome::WrongSecret,
             "limit" => IngestOutcome::OverLimit(answer.limit(ingest.limit)?),
             "disabled" => IngestOutcome::Disabled(answer.limit(ingest.limit)?),
+            "unknown" => IngestOutcome::NotKnown(answer.limit(ingest.limit)?),
             "admitted" => IngestOutcome::Admitted(answer.limit(ingest.limit)?),
             "again" => {
                 let limit = answer.limit(ingest.limit)?;
@@ -101,12 +153,20 @@ impl MessageStore for RedisStore {
 
     async fn append_reply(&self, gate: &Gate, reply: &ReplyRecord<'_>) -> Result<Gated<ReplyOutcome>, StoreError> {
         let user = &gate.user;
-        let keys = [
+        let mut keys = vec![
             self.keys.channel(user, reply.channel),
             self.keys.responses(user, reply.channel),
             self.keys.responses_last(user, reply.channel),
             self.keys.reply(user, &reply.record.id),
         ];
+        let origins = self.keys.origin_stem(user, reply.channel);
+        if let Some(delivery) = &reply.delivery {
+            keys.push(self.keys.conversations(user, reply.channel));
+            keys.push(self.keys.newest(user, reply.channel));
+            keys.push(delivery.reply_to.map_or_else(|| origins.clone(), |id| format!("{origins}{id}")));
+            keys.push(self.keys.questions(user, reply.channel));
+            keys.push(self.keys.queues(user, reply.channel));
+        }
         let mut call = gated_call(&self.keys, &script::APPEND_REPLY, gate, &keys);
         call.arg(reply.kind.unwrap_or_default())
             .arg(&reply.record.head)
@@ -114,18 +174,33 @@ impl MessageStore for RedisStore {
             .arg(reply.channel.as_str())
             .arg(KEEP_MS)
             .arg(MAX_RESPONSES);
+        if let Some(delivery) = &reply.delivery {
+            let (mode, wanted) = destination_arguments(delivery.destination.as_ref());
+            call.arg(reply.record.id.to_string())
+                .arg(delivery.content)
+                .arg(mode)
+                .arg(wanted)
+                .arg(delivery.reply_to.map(|id| id.to_string()).unwrap_or_default())
+                .arg(origins)
+                .arg(self.keys.queue_stem(user, reply.channel))
+                .arg(CONVERSATION_LIFE_MS)
+                .arg(QUESTION_LIFE_MS)
+                .arg(MAX_QUEUED)
+                .arg(QUEUED_LIFE_MS)
+                .arg(delivery.kind.as_str());
+            self.announce_due(delivery.kind, user, reply.channel, ANNOUNCED_AHEAD_MS).await?;
+        }
         let answer = self.link.script(&script::APPEND_REPLY, &call).await?;
-        gated_answer(gate, answer, |answer| {
-            let word = answer.text()?;
-            Ok(match word.as_str() {
-                "none" => ReplyOutcome::NoChannel,
-                "type" => ReplyOutcome::WrongKind(read_kind(&answer.text()?)?),
-                _ => ReplyOutcome::Stored(
-                    serde_json::from_str(&answer.text()?)
-                        .map_err(|error| StoreError::Corrupt(format!("a channel: {error}")))?,
-                ),
-            })
-        })
+        let answer = gated_answer(gate, answer, read_reply_outcome)?;
+        let stored = matches!(&answer, Ok(Granted { value: ReplyOutcome::Stored(_), .. }));
+        if stored
+            && let Some(delivery) = &reply.delivery
+            && let Err(error) = self.announce_due(delivery.kind, user, reply.channel, 0).await
+        {
+            // The reply is safe, and the list names its channel already, for a few seconds from now.
+            tracing::debug!(%error, "a reply could not be announced at once");
+        }
+        Ok(answer)
     }
 
     async fn reply_status(&self, gate: &Gate, response: &MessageId) -> Result<Gated<Option<ReplyStatus>>, StoreError> {

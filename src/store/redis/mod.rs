@@ -8,6 +8,7 @@ mod channels;
 mod connection;
 mod keys;
 mod messages;
+mod outbox;
 mod script;
 mod sessions;
 mod sockets;
@@ -100,7 +101,7 @@ fn pass_on(keys: &Keys, watched: &Watched, sink: &WakeSink, info: PushInfo) {
     sink(&user, wake);
 }
 
-/// Reads what the scripts publish: `m<before> <id>\n<record>`, `e<place>` or `s`.
+/// Reads what the scripts publish: `m<before> <id>\n<record>`, `e<place>`, `d<frame>` or `s`.
 fn read_wake(payload: Vec<u8>) -> Option<Wake> {
     let mut payload = String::from_utf8(payload).ok()?;
     match payload.as_bytes().first()? {
@@ -112,6 +113,7 @@ fn read_wake(payload: Vec<u8>) -> Option<Wake> {
             Some(Wake::Message { before, record: StoredRecord::new(at, payload)? })
         }
         b'e' => Some(Wake::Evicted(payload.split_off(1))),
+        b'd' => Some(Wake::Delivery(payload.split_off(1))),
         b's' => Some(Wake::SessionGone),
         _ => None,
     }
@@ -175,6 +177,7 @@ mod tests {
         };
         assert_eq!((before.millis(), record.at.millis()), (0, 5));
         assert_eq!(read_wake(b"eplace".to_vec()), Some(Wake::Evicted("place".to_owned())));
+        assert_eq!(read_wake(b"d{}".to_vec()), Some(Wake::Delivery("{}".to_owned())));
         assert_eq!(read_wake(b"s".to_vec()), Some(Wake::SessionGone));
         for odd in [&b""[..], b"m", b"m1\n", b"m1 x\na\nb\nc\nd", b"m1 2\nno fragments", b"?", b"\xff"] {
             assert_eq!(read_wake(odd.to_vec()), None);

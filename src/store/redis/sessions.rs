@@ -59,6 +59,18 @@ fn read_session(user: &UserId, fields: Value) -> Result<Option<SessionRecord>, S
     }))
 }
 
+impl RedisStore {
+    /// Name of the bot or address of a user's channel.
+    async fn identity(&self, user: &UserId, channel: &ChannelId) -> Result<Option<String>, StoreError> {
+        let mut read = redis::cmd("HGET");
+        read.arg(self.keys.channel(user, channel)).arg("i");
+        match self.link.command(&read).await? {
+            Value::BulkString(name) => Ok(String::from_utf8(name).ok().filter(|name| !name.is_empty())),
+            _ => Ok(None),
+        }
+    }
+}
+
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn create_session(&self, new: &NewSession) -> Result<SessionRecord, StoreError> {
@@ -107,6 +119,9 @@ impl SessionStore for RedisStore {
         for id in self.channel_ids(user).await? {
             commands.push(renew(self.keys.channel(user, &id), POINTER_LIFE_MS));
             commands.push(renew(self.keys.channel_pointer(&id), POINTER_LIFE_MS));
+            if let Some(identity) = self.identity(user, &id).await? {
+                commands.push(renew(self.keys.identity(&identity), POINTER_LIFE_MS));
+            }
         }
         try_join_all(commands.iter().map(|command| self.link.command(command))).await?;
         Ok(())
@@ -121,14 +136,12 @@ impl SessionStore for RedisStore {
         // The session goes first: no gate opens and no channel can be stored from here on.
         let mut keys = vec![self.keys.session(user), self.keys.channels(user)];
         keys.extend([self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
-        for id in &ids {
-            keys.push(self.keys.channel(user, id));
-            keys.push(self.keys.responses(user, id));
-            keys.push(self.keys.responses_last(user, id));
-        }
         let mut delete = redis::cmd("DEL");
         delete.arg(keys);
         self.link.command(&delete).await?;
+        for id in &ids {
+            self.remove_record(user, id).await?;
+        }
         if let Some(session) = &session {
             let mut delete = redis::cmd("DEL");
             delete.arg(self.keys.api_key(&session.api_key));

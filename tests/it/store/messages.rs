@@ -223,7 +223,7 @@ async fn reply(
     content: &str,
 ) -> (MessageId, ReplyOutcome) {
     let record = message(&session.user, channel, content);
-    let reply = ReplyRecord { channel, kind, record: &record };
+    let reply = ReplyRecord { channel, kind, record: &record, delivery: None };
     (record.id, bench.store.append_reply(&gate(session), &reply).await.unwrap().unwrap().value)
 }
 

@@ -125,6 +125,9 @@ fn ingest<'a>(user: &UserId, channel: &'a ChannelId, record: &'a NewRecord) -> I
         secret: Secret::Digest(Digest::of(b"secret")),
         limit: AMPLE,
         is_admitted: false,
+        revision: None,
+        origin: None,
+        only_known: false,
         idempotency: None,
         record: Some(record),
     }

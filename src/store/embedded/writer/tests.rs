@@ -24,6 +24,9 @@ async fn append_at_once(lab: &Lab, client: Client, count: usize) -> Vec<Timestam
                 secret: Secret::Verified,
                 limit: WIDE,
                 is_admitted: false,
+                revision: None,
+                origin: None,
+                only_known: false,
                 idempotency: None,
                 record: Some(&record),
             };

@@ -1,0 +1,221 @@
+//! Inbound mail: the provider tells that there is one, and the relay fetches it.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Relay;
+use super::error::Error;
+use super::known_channel::KnownChannel;
+use super::receive::{Counted, new_record};
+use crate::channels::adapter::Inbound;
+use crate::channels::email::{Email, Fetched, Notice, ReceivedNotice};
+use crate::domain::connection::Connection;
+use crate::domain::conversation::Origin;
+use crate::domain::digest::Digest;
+use crate::domain::event_signature::verify_svix;
+use crate::domain::timestamp::Timestamp;
+use crate::store::{Ingest, IngestOutcome};
+
+/// When the provider should deliver again, in seconds, if the mail could not be fetched.
+const FETCH_RETRY_SECONDS: u64 = 30;
+/// How often a mail is judged again because a channel was changed meanwhile.
+const TRIES: usize = 5;
+
+/// What inbound mail is verified with.
+#[derive(Debug)]
+pub struct MailSettings {
+    /// The secrets that the provider may sign with.
+    pub secrets: Vec<SecretString>,
+    /// Whether events are taken without a signature when there is no secret.
+    pub allow_unsigned: bool,
+}
+
+/// An event of the mail provider.
+pub struct MailRequest<'a> {
+    /// `svix-id`
+    pub id: &'a str,
+    /// `svix-timestamp`
+    pub timestamp: &'a str,
+    /// `svix-signature`
+    pub signature: &'a str,
+    /// The bytes that are signed.
+    pub body: &'a [u8],
+}
+
+impl Relay {
+    /// Takes an event. When this returns, the mail is safe in every channel that it is for, or nobody wants it.
+    pub async fn receive_mail(&self, request: MailRequest<'_>) -> Result<(), Error> {
+        self.verify_mail(&request)?;
+        let Some(email) = &self.shared.platforms.email else {
+            return Err(Error::NotConfigured(
+                "mail is not set up here: CHAOS_EMAIL_DOMAIN and RESEND_API_KEY are needed",
+            ));
+        };
+        let notice = match email.read_notice(request.body) {
+            Notice::Received(notice) => notice,
+            Notice::Other => return Ok(()),
+        };
+        let mut wanting = Vec::new();
+        let mut limited = None;
+        for channel in self.recipients(&notice).await? {
+            match self.is_wanted(email, channel, &notice).await? {
+                Wanted::Yes(channel) => wanting.push(channel),
+                Wanted::No => {}
+                Wanted::Later(error) => limited = Some(error),
+            }
+        }
+        if !wanting.is_empty() {
+            self.fetch_and_store(email, &notice, wanting).await?;
+        }
+        // Delivered again, it is a duplicate where it was stored.
+        limited.map_or(Ok(()), Err)
+    }
+
+    fn verify_mail(&self, request: &MailRequest<'_>) -> Result<(), Error> {
+        let settings = &self.shared.mail;
+        if settings.secrets.is_empty() {
+            return if settings.allow_unsigned {
+                Ok(())
+            } else {
+                Err(Error::NotConfigured("inbound mail is not set up here: RESEND_WEBHOOK_SECRET is needed"))
+            };
+        }
+        let MailRequest { id, timestamp, signature, body } = request;
+        verify_svix(&settings.secrets, id, timestamp, signature, body, Timestamp::now()).map_err(|error| {
+            tracing::debug!(%error, "an event of the mail provider was not believed");
+            Error::Unauthorized { code: "invalid_signature", message: "the event is not signed as it must be" }
+        })
+    }
+
+    /// The channels whose addresses the mail went to, each once.
+    async fn recipients(&self, notice: &ReceivedNotice) -> Result<Vec<Arc<KnownChannel>>, Error> {
+        let mut channels: Vec<Arc<KnownChannel>> = Vec::new();
+        for address in &notice.recipients {
+            let Some(holder) = self.store.identity_holder(&format!("email:{address}")).await? else { continue };
+            if channels.iter().any(|known| known.channel().id == holder.channel) {
+                continue;
+            }
+            channels.extend(self.known_channel(&holder.channel).await?);
+        }
+        Ok(channels)
+    }
+
+    /// Whether a channel wants the mail, judged by what the event says. The mail is counted.
+    async fn is_wanted(
+        &self,
+        email: &Email,
+        mut channel: Arc<KnownChannel>,
+        notice: &ReceivedNotice,
+    ) -> Result<Wanted, Error> {
+        let mut is_admitted = false;
+        for _ in 0..TRIES {
+            let is_for_it = match &channel.connection {
+                Connection::Email(mailbox) => mailbox.verified,
+                _ => return Ok(Wanted::No),
+            };
+            match self.count(&channel, &mut is_admitted).await? {
+                Counted::OverLimit(status) => return Ok(Wanted::Later(Error::Limited(status))),
+                Counted::Disabled => return Ok(Wanted::No),
+                Counted::Changed => match self.load_channel(&channel.channel().id).await? {
+                    Some(now) => channel = now,
+                    None => return Ok(Wanted::No),
+                },
+                Counted::Admitted => {
+                    let why_not = why_not(email, &channel, notice, is_for_it);
+                    if let Some(why) = why_not {
+                        tracing::debug!(channel = %channel.channel().id, why, "a mail is of no interest");
+                    }
+                    return Ok(if why_not.is_none() { Wanted::Yes(channel) } else { Wanted::No });
+                }
+            }
+        }
+        Err(try_again())
+    }
+
+    async fn fetch_and_store(
+        &self,
+        email: &Email,
+        notice: &ReceivedNotice,
+        channels: Vec<Arc<KnownChannel>>,
+    ) -> Result<(), Error> {
+        let fetched = match self.call(email.fetch(&notice.email_id)).await {
+            Ok(answer) => email.read_fetched(&answer),
+            Err(error) => {
+                tracing::info!(%error, "a mail could not be fetched");
+                Fetched::Later
+            }
+        };
+        let mail = match fetched {
+            Fetched::Mail(mail) => Some(mail),
+            Fetched::Gone => None,
+            Fetched::Later => return Err(try_again()),
+        };
+        for channel in channels {
+            let Connection::Email(mailbox) = &channel.connection else { continue };
+            match email.to_inbound(notice, mail.as_ref(), &mailbox.inbound_address) {
+                Ok(inbound) => self.store_mail(channel, notice, inbound).await?,
+                Err(why) => tracing::debug!(channel = %channel.channel().id, why, "a mail is of no interest"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_mail(
+        &self,
+        mut channel: Arc<KnownChannel>,
+        notice: &ReceivedNotice,
+        inbound: Inbound,
+    ) -> Result<(), Error> {
+        let origin =
+            Origin { conversation: inbound.conversation.clone(), details: inbound.details.clone(), is_question: false };
+        for _ in 0..TRIES {
+            if !channel.channel().allows(&inbound.sender) {
+                return Ok(());
+            }
+            let record = new_record(&channel, &inbound);
+            let ingest = Ingest {
+                is_admitted: true,
+                idempotency: Some(Digest::of(notice.email_id.as_bytes())),
+                origin: Some(&origin),
+                record: Some(&record),
+                ..self.ingest_of(&channel)
+            };
+            match self.store.append_message(&ingest).await? {
+                IngestOutcome::Changed => match self.load_channel(&channel.channel().id).await? {
+                    Some(now) => channel = now,
+                    None => return Ok(()),
+                },
+                // Accepted, a duplicate, or the channel went or was disabled since it was asked.
+                _ => return Ok(()),
+            }
+        }
+        Err(try_again())
+    }
+}
+
+/// What a channel makes of a mail.
+enum Wanted {
+    Yes(Arc<KnownChannel>),
+    No,
+    Later(Error),
+}
+
+fn try_again() -> Error {
+    Error::TryAgain {
+        message: "the mail cannot be taken at the moment: deliver it again",
+        seconds: FETCH_RETRY_SECONDS,
+    }
+}
+
+/// Why a channel does not want a mail.
+fn why_not(email: &Email, channel: &KnownChannel, notice: &ReceivedNotice, verified: bool) -> Option<&'static str> {
+    if !verified {
+        return Some("the mailbox is not verified");
+    }
+    let Ok(sender) = &notice.from else { return Some("the sender is not one address") };
+    if !channel.channel().allows(&sender.as_str().into()) {
+        return Some("the sender is not on the list");
+    }
+    email.is_own(sender).then_some("it is from an address of the relay's own")
+}

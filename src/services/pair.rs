@@ -1,0 +1,156 @@
+//! Pairing: the first thing that a stranger can say is the code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Relay;
+use super::authenticate::Caller;
+use super::error::Error;
+use super::known_channel::KnownChannel;
+use super::receive::{Counted, Judged};
+use crate::channels::adapter::{EventAdapter, Inbound};
+use crate::domain::channel::{ChannelKind, InvalidSettings};
+use crate::domain::connection::{ConnectionSecrets, Pending};
+use crate::domain::digest::Digest;
+use crate::domain::limit::Limit;
+use crate::domain::pairing::{Attempt, PairingCode, Request};
+use crate::domain::timestamp::Timestamp;
+use crate::store::LimitUse;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Tries of one sender for one code. Part of the wire contract.
+const TRIES_PER_SENDER: Limit = Limit::new(5, HOUR);
+/// Tries of all senders at a channel for one code. Part of the wire contract.
+const TRIES_PER_CHANNEL: Limit = Limit::new(50, HOUR);
+/// How often a stranger is told how to pair. Part of the wire contract.
+const HINTS: Limit = Limit::new(1, HOUR);
+
+/// What a person who paired is told.
+pub(super) const CONFIRMATION: &str = "You are paired. Whatever you write here now reaches the agent.";
+const WRONG_CODE: &str = "This code is not right, or no longer. The owner finds the current one in the app.";
+const TOO_MANY_TRIES: &str = "Too many tries. Please wait an hour, or ask the owner for a new code.";
+const LIST_IS_FULL: &str = "The list of those who may write here is full. Its owner can remove somebody.";
+const NOT_PAIRED: &str = "You are not paired with this bot.";
+
+impl Relay {
+    /// A person who may not write said something: a code, perhaps.
+    pub(super) async fn hear_stranger(
+        &self,
+        channel: &Arc<KnownChannel>,
+        adapter: &dyn EventAdapter,
+        _secrets: &ConnectionSecrets,
+        inbound: Inbound,
+        event: Digest,
+        is_admitted: &mut bool,
+    ) -> Result<Judged, Error> {
+        let counted = self.count(channel, is_admitted).await?;
+        if !matches!(counted, Counted::Admitted) || inbound.only_in_known_conversation {
+            return self.say(channel, adapter, &inbound, counted, None);
+        }
+        let attempt = match &inbound.pairing {
+            Some(Request::Attempt(attempt)) => attempt.clone(),
+            Some(Request::AskedHow) | None => {
+                let hint = adapter.how_to_pair(&channel.connection, inbound.is_group);
+                return self.hint(channel, adapter, &inbound, &hint).await;
+            }
+        };
+        match self.try_to_pair(channel, &inbound, &attempt, event).await? {
+            Tried::Changed => Ok(Judged::Changed),
+            Tried::Paired => self.say(channel, adapter, &inbound, Counted::Admitted, Some(CONFIRMATION)),
+            Tried::Wrong => self.say(channel, adapter, &inbound, Counted::Admitted, Some(WRONG_CODE)),
+            Tried::NoRoom => self.say(channel, adapter, &inbound, Counted::Admitted, Some(LIST_IS_FULL)),
+            Tried::TooOften => self.hint(channel, adapter, &inbound, TOO_MANY_TRIES).await,
+        }
+    }
+
+    /// Says something to a stranger, at most once an hour. A platform that waits for a response gets a short one.
+    async fn hint(
+        &self,
+        channel: &Arc<KnownChannel>,
+        adapter: &dyn EventAdapter,
+        inbound: &Inbound,
+        hint: &str,
+    ) -> Result<Judged, Error> {
+        let counter = format!("hint:{}:{}", channel.channel().id, sender_digest(&inbound.sender));
+        let status = self.store.count_use(&LimitUse { counter, limit: HINTS }).await?;
+        let said = match status.is_exceeded() {
+            false => Some(hint),
+            true => Some(NOT_PAIRED).filter(|_| inbound.answers_in_response),
+        };
+        self.say(channel, adapter, inbound, Counted::Admitted, said)
+    }
+
+    async fn try_to_pair(
+        &self,
+        channel: &Arc<KnownChannel>,
+        inbound: &Inbound,
+        attempt: &Attempt,
+        event: Digest,
+    ) -> Result<Tried, Error> {
+        let pending = channel.channel().pending.as_ref();
+        // Each code has counters of its own, so that a stranger's tries do not outlast it.
+        let code = pending.map_or(0, |pending| pending.issued.millis());
+        let by_channel = format!("pair:{}:{code}", channel.channel().id);
+        let by_sender = format!("{by_channel}:{}", sender_digest(&inbound.sender));
+        for (counter, limit) in [(by_sender, TRIES_PER_SENDER), (by_channel, TRIES_PER_CHANNEL)] {
+            if self.store.count_use(&LimitUse { counter, limit }).await?.is_exceeded() {
+                return Ok(Tried::TooOften);
+            }
+        }
+        let opens = pending.is_some_and(|pending| attempt.opens(&pending.digest, pending.issued, Timestamp::now()));
+        if !opens {
+            return Ok(Tried::Wrong);
+        }
+        let mut record = channel.record.clone();
+        match record.channel.pair(inbound.sender.clone(), event) {
+            Ok(()) => {}
+            Err(InvalidSettings::MetadataTooLarge) => return Ok(Tried::NoRoom),
+            Err(error) => return Err(error.into()),
+        }
+        // Of two senders at once one finds the channel changed, and then no code any more.
+        let is_written = self.store.update_channel(&channel.user, &record).await?;
+        self.forget_channel(&channel.channel().id);
+        Ok(if is_written { Tried::Paired } else { Tried::Changed })
+    }
+
+    /// A new pairing code for one of the caller's channels, in place of an earlier one.
+    pub async fn pairing_code(&self, caller: &Caller, id: &str) -> Result<Value, Error> {
+        let (code, pending) = new_code();
+        self.change_channel(caller, id, |channel| {
+            if matches!(channel.kind, ChannelKind::Webhook | ChannelKind::Email) {
+                return Err(Error::invalid("no_pairing", format!("a {} channel has no pairing code", channel.kind)));
+            }
+            channel.pending = Some(pending.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(json!({"pairingCode": code.as_str()}))
+    }
+}
+
+/// What became of a try.
+enum Tried {
+    Paired,
+    Wrong,
+    TooOften,
+    NoRoom,
+    Changed,
+}
+
+/// A new code, and what is stored of it.
+pub(super) fn new_code() -> (PairingCode, Pending) {
+    let code = PairingCode::generate();
+    let pending = Pending { digest: code.digest(), issued: Timestamp::now() };
+    (code, pending)
+}
+
+/// A sender in the name of a counter: short, and the same for an id as number or text.
+fn sender_digest(sender: &Value) -> String {
+    let text = match sender {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Digest::of(text.as_bytes()).to_hex()[..32].to_owned()
+}
