@@ -20,7 +20,6 @@ pub const DEFAULT_MAX_BODY: usize = 2 * 1024 * 1024;
 pub enum Method {
     Get,
     Post,
-    Put,
     Patch,
     Delete,
 }
@@ -113,6 +112,9 @@ pub enum CallError {
     /// Too many calls of this platform are under way or waiting. This one was not made.
     #[error("too many calls to the platform are waiting")]
     Busy,
+    /// The answer's body has more bytes than the call allows.
+    #[error("the platform's answer has more than {0} bytes")]
+    TooLarge(usize),
     /// The platform was not reached, did not answer in time or broke off: nothing is known about the call.
     #[error("{0}")]
     Unreachable(String),

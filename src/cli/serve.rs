@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chaos_relay::app::{App, Patience};
-use chaos_relay::config::{Config, StoreConfig};
+use chaos_relay::config::{Config, EmailConfig, StoreConfig};
 use chaos_relay::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,7 +59,24 @@ fn announce(config: &Config, app: &App) {
         }
     }
     if config.public_url.is_none() {
-        tracing::info!("CHAOS_PUBLIC_URL is not set: webhook URLs carry the host each client used");
+        tracing::info!(
+            "CHAOS_PUBLIC_URL is not set: webhook URLs carry the host each client used, and no bot or mailbox can be \
+             registered"
+        );
+    }
+    match &config.email {
+        EmailConfig { domain: Some(domain), api_key: Some(_), webhook_secrets, allow_unsigned } => {
+            if webhook_secrets.is_empty() && !allow_unsigned {
+                tracing::warn!("mail: sent from {domain}, but RESEND_WEBHOOK_SECRET is not set, so none comes in");
+            } else if webhook_secrets.is_empty() {
+                tracing::warn!(
+                    "mail: {domain}; anybody can pretend to be the mail provider (CHAOS_EMAIL_ALLOW_UNSIGNED)"
+                );
+            } else {
+                tracing::info!("mail: {domain}");
+            }
+        }
+        _ => tracing::info!("mail: none (CHAOS_EMAIL_DOMAIN and RESEND_API_KEY are not both set)"),
     }
     if config.trusted_proxies.is_empty() {
         tracing::info!("CHAOS_TRUSTED_PROXIES is not set: X-Forwarded-* headers are not believed");

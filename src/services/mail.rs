@@ -9,7 +9,8 @@ use super::error::Error;
 use super::known_channel::KnownChannel;
 use super::receive::{Counted, new_record};
 use crate::channels::adapter::Inbound;
-use crate::channels::email::{Email, Fetched, Notice, ReceivedNotice};
+use crate::channels::api::CallError;
+use crate::channels::email::{Email, EmailAddress, Fetched, Notice, ReceivedNotice};
 use crate::domain::connection::Connection;
 use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
@@ -56,17 +57,18 @@ impl Relay {
             Notice::Received(notice) => notice,
             Notice::Other => return Ok(()),
         };
+        let refusal = email.judge_notice(&notice);
         let mut wanting = Vec::new();
         let mut limited = None;
         for channel in self.recipients(&notice).await? {
-            match self.is_wanted(email, channel, &notice).await? {
+            match self.is_wanted(channel, &notice, refusal).await? {
                 Wanted::Yes(channel) => wanting.push(channel),
                 Wanted::No => {}
                 Wanted::Later(error) => limited = Some(error),
             }
         }
-        if !wanting.is_empty() {
-            self.fetch_and_store(email, &notice, wanting).await?;
+        if let (Ok(sender), false) = (&notice.from, wanting.is_empty()) {
+            self.fetch_and_store(email, &notice, sender, wanting).await?;
         }
         // Delivered again, it is a duplicate where it was stored.
         limited.map_or(Ok(()), Err)
@@ -104,16 +106,15 @@ impl Relay {
     /// Whether a channel wants the mail, judged by what the event says. The mail is counted.
     async fn is_wanted(
         &self,
-        email: &Email,
         mut channel: Arc<KnownChannel>,
         notice: &ReceivedNotice,
+        refusal: Option<&'static str>,
     ) -> Result<Wanted, Error> {
         let mut is_admitted = false;
         for _ in 0..TRIES {
-            let is_for_it = match &channel.connection {
-                Connection::Email(mailbox) => mailbox.verified,
-                _ => return Ok(Wanted::No),
-            };
+            if !matches!(channel.connection, Connection::Email(_)) {
+                return Ok(Wanted::No);
+            }
             match self.count(&channel, &mut is_admitted).await? {
                 Counted::OverLimit(status) => return Ok(Wanted::Later(Error::Limited(status))),
                 Counted::Disabled => return Ok(Wanted::No),
@@ -122,7 +123,7 @@ impl Relay {
                     None => return Ok(Wanted::No),
                 },
                 Counted::Admitted => {
-                    let why_not = why_not(email, &channel, notice, is_for_it);
+                    let why_not = refusal.or_else(|| why_not(&channel, notice));
                     if let Some(why) = why_not {
                         tracing::debug!(channel = %channel.channel().id, why, "a mail is of no interest");
                     }
@@ -137,26 +138,33 @@ impl Relay {
         &self,
         email: &Email,
         notice: &ReceivedNotice,
+        sender: &EmailAddress,
         channels: Vec<Arc<KnownChannel>>,
     ) -> Result<(), Error> {
         let fetched = match self.call(email.fetch(&notice.email_id)).await {
             Ok(answer) => email.read_fetched(&answer),
-            Err(error) => {
-                tracing::info!(%error, "a mail could not be fetched");
-                Fetched::Later
-            }
+            Err(error @ CallError::TooLarge(_)) => Fetched::Gone(error.to_string()),
+            Err(error) => Fetched::Later(error.to_string()),
         };
         let mail = match fetched {
             Fetched::Mail(mail) => Some(mail),
-            Fetched::Gone => None,
-            Fetched::Later => return Err(try_again()),
+            Fetched::Gone(why) => {
+                tracing::info!(why, "a mail cannot be fetched, and is stored without its text");
+                None
+            }
+            Fetched::Later(why) => {
+                tracing::warn!(why, "a mail could not be fetched; it will be delivered again");
+                return Err(try_again());
+            }
         };
+        if let Some(why) = mail.as_ref().and_then(|mail| email.judge_mail(sender, mail)) {
+            tracing::debug!(why, "a mail is of no interest");
+            return Ok(());
+        }
         for channel in channels {
             let Connection::Email(mailbox) = &channel.connection else { continue };
-            match email.to_inbound(notice, mail.as_ref(), &mailbox.inbound_address) {
-                Ok(inbound) => self.store_mail(channel, notice, inbound).await?,
-                Err(why) => tracing::debug!(channel = %channel.channel().id, why, "a mail is of no interest"),
-            }
+            let inbound = email.to_inbound(notice, sender, mail.as_deref(), &mailbox.inbound_address);
+            self.store_mail(channel, notice, inbound).await?;
         }
         Ok(())
     }
@@ -209,13 +217,11 @@ fn try_again() -> Error {
 }
 
 /// Why a channel does not want a mail.
-fn why_not(email: &Email, channel: &KnownChannel, notice: &ReceivedNotice, verified: bool) -> Option<&'static str> {
-    if !verified {
-        return Some("the mailbox is not verified");
+fn why_not(channel: &KnownChannel, notice: &ReceivedNotice) -> Option<&'static str> {
+    match &channel.connection {
+        Connection::Email(mailbox) if mailbox.verified => {}
+        _ => return Some("the mailbox is not verified"),
     }
     let Ok(sender) = &notice.from else { return Some("the sender is not one address") };
-    if !channel.channel().allows(&sender.as_str().into()) {
-        return Some("the sender is not on the list");
-    }
-    email.is_own(sender).then_some("it is from an address of the relay's own")
+    (!channel.channel().allows(&sender.as_str().into())).then_some("the sender is not on the list")
 }

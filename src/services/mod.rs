@@ -107,7 +107,7 @@ impl Shared {
                 telegram: Telegram::new(&bases.telegram),
                 discord: Discord::new(&bases.discord),
                 slack: Slack::new(&bases.slack),
-                email: email.map(|(domain, api_key)| Email::new(&bases.resend, api_key, domain)),
+                email: email.map(|(domain, api_key)| Email::new(&bases.resend, api_key, &domain)),
             },
             client,
             call_guards: CallGuards::default(),

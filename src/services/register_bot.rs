@@ -56,7 +56,8 @@ impl Relay {
             Err(error) => Err(error.into()),
         };
         self.keep_or_undo(caller, &id, hooked).await?;
-        self.take_over(caller, &id, &Connection::Telegram(bot.clone())).await?;
+        let taken_over = self.take_over(caller, &id, &Connection::Telegram(bot.clone())).await;
+        self.keep_or_undo(caller, &id, taken_over).await?;
         let answer = json!({
             "channelId": id,
             "botUsername": bot.bot_username,
@@ -86,7 +87,8 @@ impl Relay {
         let (id, code) = self.store_bot(caller, new).await?;
         let set_up = self.set_up_discord(&token, &app, &id).await;
         let warning = self.keep_or_undo(caller, &id, set_up).await?;
-        self.take_over(caller, &id, &Connection::Discord(app.clone())).await?;
+        let taken_over = self.take_over(caller, &id, &Connection::Discord(app.clone())).await;
+        self.keep_or_undo(caller, &id, taken_over).await?;
         let mut answer = json!({"channelId": id, "botUsername": app.bot_username, "pairingCode": code.as_str()});
         if let Some(warning) = warning {
             answer["warning"] = warning.into();
@@ -150,7 +152,8 @@ impl Relay {
             secrets: ConnectionSecrets { token, events: signing },
         };
         let (id, code) = self.store_bot(caller, new).await?;
-        self.take_over(caller, &id, &connection).await?;
+        let taken_over = self.take_over(caller, &id, &connection).await;
+        self.keep_or_undo(caller, &id, taken_over).await?;
         let answer = json!({
             "channelId": id,
             "botUsername": app.bot_username,

@@ -64,7 +64,7 @@ impl Relay {
         self.public_url()?;
         let user_email = read_address(&fields)?;
         let settings = PlatformSettings::from_json(&fields)?;
-        let counter = format!("verification-mail:{}", Digest::of(user_email.as_bytes()).to_hex());
+        let counter = format!("verification-mail:{}", Digest::of(user_email.as_str().as_bytes()).to_hex());
         let mails = self.store.count_use(&LimitUse { counter, limit: MAILS }).await?;
         if mails.is_exceeded() {
             return Err(Error::Limited(mails));
@@ -72,8 +72,11 @@ impl Relay {
         let (id, token) = (ChannelId::random(), new_token());
         let holder = Holder { user: caller.user, channel: id.clone() };
         let inbound_address = self.new_address(email, &settings, &user_email, &holder).await?;
-        let mailbox =
-            Mailbox { inbound_address: inbound_address.clone(), user_email: user_email.clone(), verified: false };
+        let mailbox = Mailbox {
+            inbound_address: inbound_address.clone(),
+            user_email: user_email.as_str().to_owned(),
+            verified: false,
+        };
         let connection = Connection::Email(mailbox);
         let label = settings.name.clone().unwrap_or_else(|| inbound_address.clone());
         let pending = Pending { digest: digest_of(token.expose_secret()), issued: Timestamp::now() };
@@ -96,7 +99,7 @@ impl Relay {
         &self,
         email: &Email,
         settings: &PlatformSettings,
-        user_email: &str,
+        user_email: &EmailAddress,
         holder: &Holder,
     ) -> Result<String, Error> {
         for _ in 0..ADDRESS_TRIES {
@@ -113,12 +116,11 @@ impl Relay {
         email: &Email,
         id: &ChannelId,
         token: &SecretString,
-        user_email: &str,
+        user_email: &EmailAddress,
         inbound_address: &str,
         label: &str,
     ) -> Result<(), Error> {
-        let link: SecretString =
-            format!("{}/email/verify?token={}&channelId={id}", self.public_url()?, token.expose_secret()).into();
+        let link = format!("{}/email/verify?token={}&channelId={id}", self.public_url()?, token.expose_secret());
         let answer = self.call(email.verification_mail(user_email, inbound_address, &link, label)).await?;
         email.read_sent(&answer).map_err(Error::from)
     }
@@ -178,9 +180,8 @@ fn new_token() -> SecretString {
     URL_SAFE_NO_PAD.encode(bytes).into()
 }
 
-fn read_address(fields: &Map<String, Value>) -> Result<String, Error> {
+fn read_address(fields: &Map<String, Value>) -> Result<EmailAddress, Error> {
     let text = Fields::of(fields).text("userEmail")?.unwrap_or_default();
-    let address = EmailAddress::bare(text.trim())
-        .map_err(|_| InvalidField::new("userEmail", "one mail address, such as ana@example.com"))?;
-    Ok(address.as_str().to_owned())
+    EmailAddress::parse_bare(text.trim())
+        .map_err(|_| InvalidField::new("userEmail", "one mail address, such as ana@example.com").into())
 }

@@ -1,17 +1,23 @@
 //! The relay on a Redis Cluster: users are spread over three masters, and nobody notices.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chaos_relay::domain::channel::ChannelKind;
+use chaos_relay::domain::ids::UserId;
+use chaos_relay::store::redis::{RedisStore, RedisTarget};
+use chaos_relay::store::{Holder, ReplyOutcome, Store, Taken, Wake};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::store::bot::{Bot, LONG, delivered, failed};
 use crate::support::client::{Client, Webhook, contents, expect};
 use crate::support::cluster::RedisCluster;
-use crate::support::eventually_within;
 use crate::support::relay::{Replica, Setup};
 use crate::support::socket::Socket;
 use crate::support::traffic::{Listener, RECOVERED_WITHIN, Traffic, assert_has_all, assert_in_order};
+use crate::support::{eventually, eventually_within};
 
 /// Enough that no master is left without users by chance.
 const USERS: usize = 24;
@@ -168,4 +174,61 @@ async fn a_slot_that_moves_to_another_master_takes_its_users_along() {
     assert_in_order(&messages);
     assert_has_all(&messages, &acknowledged);
     listener.heard_all(&acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_are_delivered_wherever_their_users_are_kept() {
+    let cluster = RedisCluster::start().await;
+    let target = RedisTarget::parse(&cluster.url()).unwrap();
+    let frames = Arc::new(Mutex::new(HashMap::new()));
+    let heard = frames.clone();
+    let sink = move |user: &UserId, wake| {
+        if let Wake::Delivery(frame) = wake {
+            heard.lock().unwrap().insert(*user, frame);
+        }
+    };
+    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:", Arc::new(sink)));
+    let bots = join_all((0..USERS).map(|_| Bot::new(&store))).await;
+    let masters: HashSet<_> = bots.iter().map(|bot| cluster.node_of(&bot.session.user.to_string()).port()).collect();
+    assert_eq!(masters.len(), 3, "every master holds users");
+    let mut replies = HashMap::new();
+    for bot in &bots {
+        store.watch(&bot.session.user).await.unwrap();
+        bot.is_asked("a").await;
+        let (id, outcome) = bot.reply_with("x", |_| {}).await;
+        assert!(matches!(outcome, ReplyOutcome::Stored(_)), "{outcome:?}");
+        replies.insert(bot.session.user, id);
+    }
+    // The list of what is due is one for all of them.
+    let due = store.claim_due(ChannelKind::Telegram, LONG, 2 * USERS).await.unwrap();
+    assert_eq!(due.len(), USERS);
+    for due in &due {
+        let Taken::Delivery(taken) = store.take_delivery(due, LONG).await.unwrap() else { panic!("it is due") };
+        assert_eq!((taken.response, taken.completes_question), (replies[&due.user], true));
+        let frame = taken.response.to_string();
+        assert!(store.settle_delivery(&taken, &delivered(0), Some(&frame)).await.unwrap());
+        assert!(!store.settle_delivery(&taken, &failed("x"), None).await.unwrap());
+        assert_eq!(store.take_delivery(due, LONG).await.unwrap(), Taken::Nothing);
+        store.release_due(due, None).await.unwrap();
+    }
+    assert_eq!(store.claim_due(ChannelKind::Telegram, LONG, 1).await.unwrap(), []);
+    eventually("every user hears of it", || async {
+        let frames = frames.lock().unwrap();
+        replies.iter().all(|(user, id)| frames.get(user) == Some(&id.to_string())).then_some(())
+    })
+    .await;
+    // A bot's name lives elsewhere than its channel, and a failure is listed elsewhere than its reply.
+    for bot in &bots {
+        bot.has_status(&replies[&bot.session.user], "delivered", 1, None).await;
+        let holder = Holder { user: bot.session.user, channel: bot.id.clone() };
+        let name = format!("telegram:{}", bot.id);
+        assert_eq!(store.hold_identity(&name, &holder, false).await.unwrap(), None);
+        assert_eq!(store.identity_holder(&name).await.unwrap(), Some(holder));
+        let lost = bot.replies("a", "y").await;
+        assert!(bot.settle(&bot.takes().await, failed("bot was blocked")).await);
+        bot.has_status(&lost, "failed", 1, Some("bot was blocked")).await;
+        bot.replies("a", "z").await;
+        bot.is_deleted().await;
+        assert_eq!(bot.take(LONG).await, Taken::Nothing);
+    }
 }

@@ -2,6 +2,12 @@
 
 use serde_json::json;
 
+use std::sync::Arc;
+
+use chaos_relay::store::redis::{RedisStore, RedisTarget};
+use chaos_relay::store::{Holder, Store};
+
+use crate::store::bot::{Bot, delivered, failed, retry};
 use crate::support::client::{Client, expect, signature};
 use crate::support::redis::RedisServer;
 use crate::support::relay::Setup;
@@ -37,10 +43,79 @@ async fn every_key_has_an_end() {
     {
         assert!(keys.iter().any(|key| key.contains(kind)), "no key of {kind} in {keys:?}");
     }
+    assert_all_end(&server, &keys);
+}
+
+fn assert_all_end(server: &RedisServer, keys: &[&str]) {
     for key in keys {
         let life: i64 = server.cli(&["PTTL", key]).parse().unwrap();
         assert!((1..=LONGEST).contains(&life), "{key} lives {life} ms");
     }
+}
+
+/// The store's own records of platforms, without a platform.
+fn store(server: &RedisServer) -> Arc<dyn Store> {
+    Arc::new(RedisStore::new(RedisTarget::parse(&server.url()).unwrap(), "chaos:", Arc::new(|_, _| {})))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_of_a_conversation_has_an_end() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    let server = RedisServer::start();
+    let store = store(&server);
+    let bot = Bot::new(&store).await;
+    let holder = Holder { user: bot.session.user, channel: bot.id.clone() };
+    store.hold_identity("telegram:1", &holder, true).await.unwrap();
+    bot.is_asked("a").await;
+    bot.is_asked("a").await;
+    let [arrived, lost, retried] =
+        [bot.replies("a", "1").await, bot.replies("a", "2").await, bot.replies("a", "3").await];
+    assert!(bot.settle(&bot.takes().await, delivered(0)).await);
+    assert!(bot.settle(&bot.takes().await, failed("x")).await);
+    assert!(bot.settle(&bot.takes().await, retry(0, "half")).await);
+    let due = store.claim_due(bot.due().kind, 60_000, 1).await.unwrap().remove(0);
+    store.release_due(&due, Some(1_000)).await.unwrap();
+    let waiting = bot.replies("a", "4").await;
+    bot.is_asked("b").await;
+
+    let listed = server.cli(&["--scan"]);
+    let keys: Vec<_> = listed.lines().collect();
+    let kinds = ["conversations:", "newest:", "origin:", "questions:", "queues:", "queue:", "identity:", "outbox:due:"];
+    for kind in kinds.iter().chain(&["reply:", "outbox:dead", "responses:", "responses-last:"]) {
+        assert!(keys.iter().any(|key| key.contains(kind)), "no key of {kind} in {keys:?}");
+    }
+    assert_all_end(&server, &keys);
+    for (reply, hours) in [(arrived, 24), (lost, 7 * 24), (retried, 25), (waiting, 25)] {
+        let key = format!("chaos:{{{}}}:reply:{reply}", bot.session.user);
+        let life: i64 = server.cli(&["PTTL", &key]).parse().unwrap();
+        assert!((hours * HOUR - 60_000..=hours * HOUR).contains(&life), "{life} ms of {hours} h");
+    }
+
+    // A channel takes its records along. What was answered or said lives its short life out.
+    bot.is_deleted().await;
+    let listed = server.cli(&["--scan"]);
+    let keys: Vec<_> = listed.lines().collect();
+    let own: Vec<_> = keys.iter().filter(|key| key.contains(bot.id.as_str())).collect();
+    assert!(own.iter().all(|key| key.contains(":origin:")), "{own:?}");
+    assert_all_end(&server, &keys);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_of_a_session_in_use_stays_with_its_channel() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    let bot = Bot::new(&store).await;
+    let name = bot.channel().connection.unwrap().identity();
+    let holder = Holder { user: bot.session.user, channel: bot.id.clone() };
+    store.hold_identity(&name, &holder, false).await.unwrap();
+    store.hold_identity("telegram:former", &holder, false).await.unwrap();
+    for name in [name.as_str(), "telegram:former"] {
+        assert_eq!(server.cli(&["PEXPIRE", &format!("chaos:identity:{name}"), "60000"]), "1");
+    }
+    store.touch_session(&bot.session.user).await.unwrap();
+    let life = |name: &str| server.cli(&["PTTL", &format!("chaos:identity:{name}")]).parse::<i64>().unwrap();
+    assert!(life(&name) > 80 * 24 * 60 * 60 * 1000);
+    assert!(life("telegram:former") <= 60_000, "a name that it had before runs out");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ pub(super) fn no_answer_within(limit: Duration) -> CallError {
 }
 
 pub(super) fn too_large(limit: usize) -> CallError {
-    unreachable(format!("the platform's answer is larger than {limit} bytes"))
+    CallError::TooLarge(limit)
 }
 
 pub(super) fn broken_off() -> CallError {

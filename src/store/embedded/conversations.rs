@@ -243,3 +243,93 @@ pub(super) fn expire(tx: &mut Tx<'_>, key: &[u8]) -> Result<usize, Fault> {
     }
     Ok(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::testing::{Client, Lab};
+    use crate::store::{ChannelStore as _, OutboxStore as _, ReplyOutcome, Settlement};
+
+    async fn newest(lab: &Lab, client: &Client) -> Option<String> {
+        let found = lab.store.find_conversation(&client.user, &"c".parse().unwrap(), None).await.unwrap();
+        found.map(|found| found.chat)
+    }
+
+    #[tokio::test]
+    async fn a_conversation_is_forgotten_after_a_month_of_silence() {
+        let lab = Lab::new();
+        let client = lab.bot("c").await;
+        let (records, _) = lab.rows().await;
+        lab.hears(&client, "c", "a", false).await;
+        lab.hears(&client, "c", "b", false).await;
+        lab.advance(CONVERSATION_LIFE_MS - 1);
+        lab.sweep(1000).await;
+        lab.hears(&client, "c", "a", false).await;
+        assert_eq!(newest(&lab, &client).await.as_deref(), Some("a"));
+        let exactly = Destination::Exactly(ConversationKey::new("b", None));
+        let find = || async {
+            let id = "c".parse().unwrap();
+            lab.store.find_conversation(&client.user, &id, Some(&exactly)).await.unwrap()
+        };
+        assert!(find().await.is_some());
+        lab.advance(2);
+        assert_eq!(find().await, None, "it is not shown though nothing was swept");
+        lab.advance(CONVERSATION_LIFE_MS - 4);
+        lab.sweep(1000).await;
+        assert_eq!(newest(&lab, &client).await.as_deref(), Some("a"), "it was heard of since");
+        lab.advance(2);
+        assert_eq!(newest(&lab, &client).await, None);
+        assert_eq!(lab.replies(&client, "c", None).await.1, ReplyOutcome::NoConversation);
+        lab.sweep(1000).await;
+        assert_eq!(lab.rows().await.0, records + 1, "only the head of the stream of messages stays");
+    }
+
+    #[tokio::test]
+    async fn a_question_is_open_for_a_quarter_of_an_hour() {
+        let lab = Lab::new();
+        let client = lab.bot("c").await;
+        for (passed, completes) in [(QUESTION_LIFE_MS - 1, true), (QUESTION_LIFE_MS, false)] {
+            for names_it in [true, false] {
+                let question = lab.hears(&client, "c", "a", true).await;
+                lab.advance(passed);
+                lab.replies(&client, "c", names_it.then_some(question)).await;
+                let delivery = lab.taken(&client, "c").await;
+                assert_eq!((delivery.completes_question, delivery.is_reply_to), (completes, names_it));
+                assert!(lab.settle(&delivery, Settlement::Delivered { pause: 0 }).await);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_can_be_named_for_two_days() {
+        let lab = Lab::new();
+        let client = lab.bot("c").await;
+        let named = lab.hears(&client, "c", "a", false).await;
+        lab.hears(&client, "c", "b", false).await;
+        for (passed, chat, is_reply_to) in [(ORIGIN_LIFE_MS - 1, "a", true), (1, "b", false)] {
+            lab.advance(passed);
+            lab.replies(&client, "c", Some(named)).await;
+            let delivery = lab.taken(&client, "c").await;
+            assert_eq!((delivery.conversation.chat.as_str(), delivery.is_reply_to), (chat, is_reply_to));
+            assert!(lab.settle(&delivery, Settlement::Delivered { pause: 0 }).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deleted_channel_leaves_what_expires_by_itself_only() {
+        let lab = Lab::new();
+        let client = lab.session().await;
+        let before = lab.rows().await;
+        lab.put_bot(&client, "c").await;
+        for chat in ["a", "b"] {
+            lab.hears(&client, "c", chat, true).await;
+        }
+        lab.replies(&client, "c", None).await;
+        assert!(lab.store.delete_channel(&client.user, &"c".parse().unwrap()).await.unwrap());
+        // Two messages in their stream, their counter, where each came from, and what became of the reply.
+        assert_eq!(lab.rows().await.0, before.0 + 7);
+        lab.advance(CONVERSATION_LIFE_MS + 1);
+        lab.sweep(1000).await;
+        assert_eq!(lab.rows().await, (before.0 + 1, before.1), "only the head of the stream of messages stays");
+    }
+}

@@ -29,3 +29,43 @@ pub(super) fn list(tx: &mut Tx<'_>, user: &UserId, response: &MessageId) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::testing::Lab;
+
+    async fn fail(lab: &Lab, user: UserId, count: usize) -> MessageId {
+        let listed = move |tx: &mut Tx<'_>| {
+            let ids: Vec<_> = (0..count).map(|_| MessageId::random()).collect();
+            ids.iter().try_for_each(|id| list(tx, &user, id))?;
+            Ok(ids[count - 1])
+        };
+        lab.store.writer.run(listed).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_newest_failures_are_listed_for_a_week() {
+        let lab = Lab::new();
+        let user = UserId::random();
+        fail(&lab, user, MAX_DEAD_LETTERS - 1).await;
+        lab.advance(1);
+        let last = fail(&lab, user, 3).await;
+        let now = lab.store.shared.now();
+        let letter = lab
+            .store
+            .read(|view| {
+                let value = view.get(&keys::dead_letter(1))?.unwrap();
+                let mut reader = Reader::new("a failed reply", value.value());
+                Ok((reader.number()?, reader.number()?, reader.user()?, reader.parsed::<MessageId>()?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(letter, (now + DEAD_LETTER_LIFE_MS, now, user, last), "it took the place of the second");
+        assert_eq!(lab.rows().await.0, MAX_DEAD_LETTERS as u64 + 1);
+        lab.advance(DEAD_LETTER_LIFE_MS - 1);
+        assert_eq!(lab.sweep(100_000).await.0, 4, "the last three, and which is the newest");
+        lab.advance(1);
+        assert_eq!(lab.sweep(100_000).await, (0, 0));
+    }
+}

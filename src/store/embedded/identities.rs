@@ -88,3 +88,57 @@ impl EmbeddedStore {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::testing::{Client, Lab};
+    use crate::store::{ChannelStore as _, SessionStore as _};
+
+    async fn hold(lab: &Lab, client: &Client, name: &str) {
+        let holder = Holder { user: client.user, channel: "c".parse().unwrap() };
+        lab.store.hold_identity(name, &holder, true).await.unwrap();
+    }
+
+    /// Lets the life of a note pass twice, while the session is used.
+    async fn long_after(lab: &Lab, client: &Client) {
+        for _ in 0..4 {
+            lab.advance(NOTE_LIFE_MS / 2);
+            lab.store.touch_session(&client.user).await.unwrap();
+            lab.sweep(1000).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_note_lives_as_long_as_its_channel_has_the_bot() {
+        let lab = Lab::new();
+        let client = lab.bot("c").await;
+        hold(&lab, &client, "telegram:c").await;
+        hold(&lab, &client, "telegram:former").await;
+        long_after(&lab, &client).await;
+        assert!(lab.store.identity_holder("telegram:c").await.unwrap().is_some());
+        assert_eq!(lab.store.identity_holder("telegram:former").await.unwrap(), None);
+        let rows = lab.rows().await;
+        long_after(&lab, &client).await;
+        assert_eq!(lab.rows().await, rows, "it is looked at once each time");
+        assert!(lab.store.delete_channel(&client.user, &"c".parse().unwrap()).await.unwrap());
+        long_after(&lab, &client).await;
+        assert_eq!(lab.store.identity_holder("telegram:c").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_note_without_a_channel_or_a_session_ends() {
+        let lab = Lab::new();
+        let client = lab.bot("c").await;
+        hold(&lab, &client, "telegram:c").await;
+        let stranger = Client { user: crate::domain::ids::UserId::random(), ..client };
+        hold(&lab, &stranger, "telegram:other").await;
+        // The session goes unused.
+        lab.advance(2 * NOTE_LIFE_MS);
+        lab.sweep(1000).await;
+        for name in ["telegram:c", "telegram:other"] {
+            assert_eq!(lab.store.identity_holder(name).await.unwrap(), None, "{name}");
+        }
+        assert_eq!(lab.rows().await, (1, 0), "the number of the newest session");
+    }
+}

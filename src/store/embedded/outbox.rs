@@ -269,3 +269,6 @@ impl OutboxStore for EmbeddedStore {
         self.writer.run(move |tx| release(tx, &due, wait)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,15 +11,18 @@ use uuid::Uuid;
 use super::writer::Timing;
 use super::{EmbeddedStore, open_with, sweep};
 use crate::domain::channel::{ChannelKind, NewChannel};
+use crate::domain::connection::{Connection, TelegramBot};
+use crate::domain::conversation::{ConversationKey, Origin};
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::limit::Limit;
 use crate::domain::message::{NewRecord, StoredRecord};
 use crate::domain::signing::Nonce;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    ChannelRecord, ChannelStore as _, Gate, Ingest, IngestOutcome, LimitUse, MessageStore as _, NewSession, PutChannel,
-    ReplyOutcome, ReplyRecord, Secret, SessionStore as _, Wake,
+    ChannelRecord, ChannelStore as _, Delivery, DeliveryRequest, DueChannel, Gate, Ingest, IngestOutcome, LimitUse,
+    MessageStore as _, NewSession, OutboxStore as _, PutChannel, ReplyOutcome, ReplyRecord, Secret, SessionStore as _,
+    Settlement, Taken, Wake,
 };
 
 /// More than any test uses.
@@ -133,19 +136,7 @@ impl Lab {
         change: impl FnOnce(&mut Ingest<'_>),
     ) -> IngestOutcome {
         let (channel, record) = (id.parse().unwrap(), client.record(id, "hello"));
-        let mut ingest = Ingest {
-            user: client.user,
-            channel: &channel,
-            kind: ChannelKind::Webhook,
-            secret: Secret::Verified,
-            limit: WIDE,
-            is_admitted: false,
-            revision: None,
-            origin: None,
-            only_known: false,
-            idempotency: None,
-            record: Some(&record),
-        };
+        let mut ingest = ingest(client, &channel, &record);
         change(&mut ingest);
         self.store.append_message(&ingest).await.unwrap()
     }
@@ -155,6 +146,65 @@ impl Lab {
             IngestOutcome::Accepted(at, _) => at,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A session with a Telegram channel.
+    pub(super) async fn bot(&self, id: &str) -> Client {
+        let client = self.session().await;
+        self.put_bot(&client, id).await;
+        client
+    }
+
+    pub(super) async fn put_bot(&self, client: &Client, id: &str) {
+        assert_eq!(self.store.put_channel(&client.user, &bot(id)).await.unwrap(), PutChannel::Stored);
+    }
+
+    /// A message to the bot, perhaps one for whose answer the platform waits.
+    pub(super) async fn hears(&self, client: &Client, id: &str, chat: &str, is_question: bool) -> MessageId {
+        let origin = Origin { conversation: ConversationKey::new(chat, None), details: json!({}), is_question };
+        let (channel, record) = (id.parse().unwrap(), client.record(id, "hello"));
+        let kind = ChannelKind::Telegram;
+        let ingest = Ingest { kind, origin: Some(&origin), ..ingest(client, &channel, &record) };
+        let outcome = self.store.append_message(&ingest).await.unwrap();
+        assert!(matches!(outcome, IngestOutcome::Accepted(..)), "{outcome:?}");
+        record.id
+    }
+
+    /// A reply of the bot: to this message, else to what it heard last.
+    pub(super) async fn replies(
+        &self,
+        client: &Client,
+        id: &str,
+        reply_to: Option<MessageId>,
+    ) -> (MessageId, ReplyOutcome) {
+        let (channel, record) = (id.parse().unwrap(), client.record(id, "answer"));
+        let request = DeliveryRequest { kind: ChannelKind::Telegram, destination: None, reply_to, content: "answer" };
+        let reply = ReplyRecord { channel: &channel, kind: None, record: &record, delivery: Some(request) };
+        let answer = self.store.append_reply(&client.gate(), &reply).await.unwrap();
+        (record.id, answer.unwrap().value)
+    }
+
+    /// What the bot has to deliver, under a lease of a minute.
+    pub(super) async fn take(&self, client: &Client, id: &str) -> Taken {
+        let channel = id.parse().unwrap();
+        let due = DueChannel { kind: ChannelKind::Telegram, user: client.user, channel, claim: 0 };
+        self.store.take_delivery(&due, 60_000).await.unwrap()
+    }
+
+    pub(super) async fn taken(&self, client: &Client, id: &str) -> Delivery {
+        match self.take(client, id).await {
+            Taken::Delivery(delivery) => *delivery,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> bool {
+        self.store.settle_delivery(delivery, &settlement, None).await.unwrap()
+    }
+
+    pub(super) async fn status(&self, client: &Client, reply: &MessageId) -> Option<String> {
+        let status = self.store.reply_status(&client.gate(), reply).await.unwrap().unwrap().value;
+        status.map(|status| status.status)
     }
 
     pub(super) async fn reply(&self, client: &Client, id: &str, kind: Option<&str>) -> (ReplyOutcome, NewRecord) {
@@ -214,6 +264,22 @@ impl Client {
     }
 }
 
+fn ingest<'a>(client: &Client, channel: &'a ChannelId, record: &'a NewRecord) -> Ingest<'a> {
+    Ingest {
+        user: client.user,
+        channel,
+        kind: ChannelKind::Webhook,
+        secret: Secret::Verified,
+        limit: WIDE,
+        is_admitted: false,
+        revision: None,
+        origin: None,
+        only_known: false,
+        idempotency: None,
+        record: Some(record),
+    }
+}
+
 /// A webhook channel whose secret is `secret`.
 pub(super) fn channel(id: &str) -> ChannelRecord {
     let id: ChannelId = id.parse().unwrap();
@@ -223,6 +289,18 @@ pub(super) fn channel(id: &str) -> ChannelRecord {
         secret: Some(Digest::of(b"secret")),
         revision: 0,
     }
+}
+
+/// A Telegram channel.
+fn bot(id: &str) -> ChannelRecord {
+    let mut record = channel(id);
+    record.channel.kind = ChannelKind::Telegram;
+    record.channel.connection = Some(Connection::Telegram(TelegramBot {
+        bot_id: id.to_owned(),
+        bot_username: "a_bot".to_owned(),
+        reads_all_group_messages: false,
+    }));
+    record
 }
 
 /// A stored message or response as its reader sees it.

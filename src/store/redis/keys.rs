@@ -21,7 +21,7 @@
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
 //! | `identity:<name>` | string, user and channel | – | 92 days after the session's last use |
-//! | `outbox:due:<type>` | sorted set of `<user> <channel>` by the time at which something is due | channels with replies under way | 2 days after the last |
+//! | `outbox:due:<type>` | sorted set of `<user> <channel>` by the time at which something is due, half a millisecond later while it is claimed | channels with replies under way | 2 days after the last |
 //! | `outbox:dead` | sorted set of `<user> <response>` by the time at which it failed | [`MAX_DEAD_LETTERS`](crate::store::MAX_DEAD_LETTERS) | 7 days after the last |
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |

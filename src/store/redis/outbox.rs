@@ -56,17 +56,9 @@ impl RedisStore {
     /// Lists a reply for the operator as one that failed. Before it is noted as failed: the list may name a
     /// reply that did not fail, and never misses one that did.
     async fn list_dead_letter(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        let dead = self.keys.dead();
-        let mut add = redis::cmd("ZADD");
-        add.arg(&dead).arg(delivery.now.millis()).arg(format!("{} {}", delivery.user, delivery.response));
-        let mut trim = redis::cmd("ZREMRANGEBYRANK");
-        trim.arg(&dead).arg(0).arg(-1 - i64::try_from(MAX_DEAD_LETTERS).unwrap_or(i64::MAX - 1));
-        let mut expire = redis::cmd("PEXPIRE");
-        expire.arg(&dead).arg(DEAD_LETTER_LIFE_MS);
-        for command in [add, trim, expire] {
-            self.link.command(&command).await?;
-        }
-        Ok(())
+        let mut call = script::LIST_DEAD_LETTER.call(&[self.keys.dead()]);
+        call.arg(format!("{} {}", delivery.user, delivery.response)).arg(MAX_DEAD_LETTERS).arg(DEAD_LETTER_LIFE_MS);
+        self.link.script(&script::LIST_DEAD_LETTER, &call).await.map(drop)
     }
 }
 

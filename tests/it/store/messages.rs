@@ -18,6 +18,7 @@ use super::{AMPLE, Bench, contents, gate, ingest, json_of, message, on_both_stor
 on_both_stores! {
     a_message_reads_back_with_the_settings_of_its_moment,
     checks_come_in_their_order,
+    a_look_at_a_channel_that_changed_since_counts_for_nothing,
     a_message_may_be_admitted_before_it_is_there,
     instants_strictly_increase_whatever_comes_at_once,
     a_cursor_walk_misses_and_repeats_nothing,
@@ -79,6 +80,26 @@ async fn checks_come_in_their_order(bench: Bench) {
     let verified = send(Ingest { secret: Secret::Verified, ..base.clone() }).await;
     assert!(matches!(verified, IngestOutcome::Accepted(_, status) if status.used == 2));
     assert!(matches!(send(base.clone()).await, IngestOutcome::OverLimit(status) if status.used == 3));
+}
+
+async fn a_look_at_a_channel_that_changed_since_counts_for_nothing(bench: Bench) {
+    let (session, id) = bench.session_with_channel().await;
+    let record = message(&session.user, &id, "x");
+    let seen = bench.store.read_channel(&session.user, &id).await.unwrap().unwrap().revision;
+    let base = Ingest { revision: Some(seen), ..ingest(&session.user, &id, &record) };
+    let send = |ingest| {
+        let store = bench.store.clone();
+        async move { store.append_message(&ingest).await.unwrap() }
+    };
+    assert!(matches!(send(base.clone()).await, IngestOutcome::Accepted(_, status) if status.used == 1));
+    bench.change(&session, &id, json!({"name": "n"})).await;
+    let other_kind = Ingest { kind: ChannelKind::Slack, ..base.clone() };
+    assert_eq!(send(other_kind).await, IngestOutcome::WrongKind(ChannelKind::Webhook));
+    // Before the secret, which may have changed too, and before the limit.
+    assert_eq!(send(Ingest { secret: Secret::Missing, ..base.clone() }).await, IngestOutcome::Changed);
+    assert_eq!(send(Ingest { record: None, ..base.clone() }).await, IngestOutcome::Changed);
+    let again = Ingest { revision: Some(seen + 1), ..base };
+    assert!(matches!(send(again).await, IngestOutcome::Accepted(_, status) if status.used == 2));
 }
 
 async fn a_message_may_be_admitted_before_it_is_there(bench: Bench) {

@@ -1,8 +1,13 @@
 //! What a store promises, proved on each store.
 
+pub mod bot;
 mod channels;
+mod conversations;
+mod due;
 mod messages;
+mod outbox;
 mod sessions;
+mod settlements;
 mod sockets;
 
 use std::sync::{Arc, Mutex};
@@ -32,13 +37,22 @@ pub struct Bench {
     store: Arc<dyn Store>,
     wakes: Arc<Mutex<Vec<(UserId, Wake)>>>,
     _dir: Option<TempDir>,
+    /// What the keys start with, on Redis.
+    prefix: String,
 }
 
 impl Bench {
     fn redis() -> Self {
         let target = RedisTarget::parse(&redis::shared().url()).unwrap();
         let prefix = redis::fresh_prefix();
-        Self::make(None, |sink| Arc::new(RedisStore::new(target, &prefix, sink)))
+        let bench = Self::make(None, |sink| Arc::new(RedisStore::new(target, &prefix, sink)));
+        Self { prefix, ..bench }
+    }
+
+    /// Asks the Redis server behind this store; `{}` stands for the start of its keys.
+    fn redis_cli(&self, arguments: &[&str]) -> String {
+        let arguments: Vec<_> = arguments.iter().map(|argument| argument.replace("{}", &self.prefix)).collect();
+        redis::shared().cli(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn embedded() -> Self {
@@ -51,14 +65,11 @@ impl Bench {
         let wakes = Arc::new(Mutex::new(Vec::new()));
         let heard = wakes.clone();
         let store = open(Arc::new(move |user, wake| heard.lock().unwrap().push((*user, wake))));
-        Self { store, wakes, _dir: dir }
+        Self { store, wakes, _dir: dir, prefix: String::new() }
     }
 
     async fn session(&self) -> SessionRecord {
-        let user = UserId::random();
-        let api_key = Digest::of(user.to_string().as_bytes());
-        let new = NewSession { user, api_key, sealed_api_key: format!("sealed {user}"), public_key: None };
-        self.store.create_session(&new).await.unwrap()
+        self.store.create_session(&new_session(&UserId::random())).await.unwrap()
     }
 
     /// A session with a webhook channel whose secret is `secret`.
@@ -101,6 +112,11 @@ impl Bench {
         })
         .await
     }
+}
+
+fn new_session(user: &UserId) -> NewSession {
+    let api_key = Digest::of(user.to_string().as_bytes());
+    NewSession { user: *user, api_key, sealed_api_key: format!("sealed {user}"), public_key: None }
 }
 
 fn channel_record(id: &ChannelId, settings: Value) -> ChannelRecord {

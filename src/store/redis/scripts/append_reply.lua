@@ -42,16 +42,25 @@ end
 if not conversation then return answer('nowhere') end
 local is_reply_to = said_in == conversation
 
--- The question that this reply completes: the message's own, else the newest open one of the conversation.
 local digest = redis.sha1hex(conversation)
+local queue = ARGV[19] .. digest
+if redis.call('LLEN', queue) >= tonumber(ARGV[22]) then return answer('full') end
+
+-- The question that this reply completes: the message's own, else the newest open one of the conversation.
 local completes = ''
+local open_since = now - ARGV[21]
 if is_reply_to then
-  if redis.call('ZREM', KEYS[10], digest .. ':' .. ARGV[17]) == 1 then completes = '1' end
+  local question = digest .. ':' .. ARGV[17]
+  local asked = redis.call('ZSCORE', KEYS[10], question)
+  if asked then
+    redis.call('ZREM', KEYS[10], question)
+    if tonumber(asked) > open_since then completes = '1' end
+  end
 else
-  for _, question in ipairs(redis.call('ZRANGE', KEYS[10], '+inf', now - ARGV[21], 'BYSCORE', 'REV')) do
+  for _, question in ipairs(redis.call('ZRANGE', KEYS[10], '+inf', '(' .. open_since, 'BYSCORE', 'REV')) do
     if string.sub(question, 1, #digest) == digest then
-      local asked = redis.call('GET', ARGV[18] .. string.sub(question, #digest + 2))
       redis.call('ZREM', KEYS[10], question)
+      local asked = redis.call('GET', ARGV[18] .. string.sub(question, #digest + 2))
       if asked then
         completes = '1'
         at, details = string.match(asked, '^(%d+)\n[^\n]*\n[^\n]*\n(.*)$')
@@ -64,8 +73,6 @@ else
   end
 end
 
-local queue = ARGV[19] .. digest
-if redis.call('LLEN', queue) >= tonumber(ARGV[22]) then return answer('full') end
 append(KEYS[4], KEYS[5], now, ARGV[12], record)
 redis.call('HSET', KEYS[6], 'c', ARGV[10], 's', 'pending', 'a', 0, 'k', conversation, 'b', ARGV[14], 'o', details,
   'm', is_reply_to and '1' or '', 'q', completes, 't', at, 'f', now)

@@ -3,7 +3,7 @@ local now = now_ms()
 local claim = now + ARGV[1]
 local answer = {claim}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
-  redis.call('ZADD', KEYS[1], claim, member)
+  redis.call('ZADD', KEYS[1], claim + CLAIMED, member)
   answer[#answer + 1] = member
 end
 return answer

@@ -4,7 +4,8 @@ local digest = redis.sha1hex(ARGV[3])
 local queue = ARGV[4] .. digest
 local reply = redis.call('HMGET', KEYS[2], 'w', 'a')
 if reply[1] ~= ARGV[1] or redis.call('LINDEX', queue, 0) ~= ARGV[2] then return 0 end
-local next_at = now_ms() + ARGV[6]
+local now = now_ms()
+local next_at = now + ARGV[6]
 local what, attempts = ARGV[5], tonumber(reply[2]) + 1
 local is_over = what == 'delivered' or what == 'failed'
 if what == 'part' then
@@ -22,7 +23,8 @@ if is_over then
   redis.call('LPOP', queue)
   redis.call('PEXPIRE', KEYS[2], ARGV[9])
 end
-if is_over and redis.call('LLEN', queue) == 0 then
+-- A pause after the last reply holds the next one back too.
+if is_over and next_at <= now and redis.call('LLEN', queue) == 0 then
   redis.call('ZREM', KEYS[1], digest)
 else
   redis.call('ZADD', KEYS[1], next_at, digest)
