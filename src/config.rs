@@ -171,6 +171,9 @@ const MAX_DRAIN_SECONDS: u64 = 3600;
 /// How much longer a reply's lease must be than a call may take, in seconds: for what is done before and after.
 const LEASE_MARGIN_SECONDS: u64 = 5;
 
+/// The longest lease, in seconds: a dead replica's reply is taken over within a minute.
+const MAX_LEASE_SECONDS: u64 = 55;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -405,15 +408,15 @@ fn read_email(vars: &mut Variables<'_>) -> Result<EmailConfig, ConfigError> {
 /// The lease must outlast a call: a reply whose call is still under way would be sent a second time.
 fn read_delivery(vars: &mut Variables<'_>) -> Result<DeliveryConfig, ConfigError> {
     const LEASE: &str = "CHAOS_DELIVERY_LEASE_SECONDS";
-    let call = vars.within("CHAOS_DELIVERY_CALL_SECONDS", "30", 1, 120)?;
+    let call = vars.within("CHAOS_DELIVERY_CALL_SECONDS", "30", 1, MAX_LEASE_SECONDS - LEASE_MARGIN_SECONDS)?;
     let shortest = call + LEASE_MARGIN_SECONDS;
     let default = shortest.max(45).to_string();
     let text = vars.text(LEASE, &default);
-    let lease = text.parse().ok().filter(|lease| (shortest..=600).contains(lease)).ok_or_else(|| {
+    let lease = text.parse().ok().filter(|lease| (shortest..=MAX_LEASE_SECONDS).contains(lease)).ok_or_else(|| {
         wrong(
             LEASE,
             &text,
-            &format!("{shortest} to 600: at least {LEASE_MARGIN_SECONDS} s longer than CHAOS_DELIVERY_CALL_SECONDS"),
+            &format!("{shortest} to {MAX_LEASE_SECONDS}: at least {LEASE_MARGIN_SECONDS} s longer than CHAOS_DELIVERY_CALL_SECONDS"),
         )
     })?;
     Ok(DeliveryConfig { call_timeout: Duration::from_secs(call), lease: Duration::from_secs(lease) })

@@ -24,7 +24,7 @@ enum Command {
     Check,
     /// Exit 0 if the relay on this machine can take traffic, else 1
     Healthcheck,
-    /// Make a webhook and print every message that comes in
+    /// Make a webhook, or register a bot or a mailbox, and print every message that comes in
     Tail(cli::tail::TailArguments),
 }
 

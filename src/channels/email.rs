@@ -22,6 +22,7 @@ use serde_json::Value;
 
 pub use address::{EmailAddress, InvalidAddress};
 pub use authentication::Authentication;
+pub use inbound::destination;
 pub use mail::{Fetched, FetchedMail};
 pub use mailbox::new_inbound_address;
 pub use notice::{Notice, ReceivedNotice};

@@ -10,6 +10,9 @@ pub mod telegram;
 pub mod webhook;
 
 use crate::domain::channel::ChannelKind;
+use crate::domain::conversation::Destination;
+use serde_json::{Map, Value};
+
 use adapter::{EventAdapter, SendAdapter};
 use discord::Discord;
 use email::Email;
@@ -36,6 +39,15 @@ impl Platforms {
             ChannelKind::Discord => Some(&self.discord),
             ChannelKind::Slack => Some(&self.slack),
             ChannelKind::Email | ChannelKind::Webhook => None,
+        }
+    }
+
+    /// Where a reply with this metadata shall go, if they say. Mail has its conversations even while the relay
+    /// cannot send any.
+    pub fn destination(&self, kind: ChannelKind, metadata: &Map<String, Value>) -> Option<Destination> {
+        match kind {
+            ChannelKind::Email => email::destination(metadata),
+            other => self.sender(other)?.destination(metadata),
         }
     }
 

@@ -74,10 +74,10 @@ fn what_is_in_force_is_listed_without_secrets() {
 
 #[test]
 fn a_lease_outlasts_the_longest_call() {
-    let config = read(&[("CHAOS_DELIVERY_CALL_SECONDS", "60")]).unwrap();
-    assert_eq!((config.delivery.call_timeout.as_secs(), config.delivery.lease.as_secs()), (60, 65));
+    let config = read(&[("CHAOS_DELIVERY_CALL_SECONDS", "45")]).unwrap();
+    assert_eq!((config.delivery.call_timeout.as_secs(), config.delivery.lease.as_secs()), (45, 50));
     assert_eq!(read(&[]).unwrap().delivery.lease.as_secs(), 45);
-    let error = read(&[("CHAOS_DELIVERY_CALL_SECONDS", "60"), ("CHAOS_DELIVERY_LEASE_SECONDS", "60")]).unwrap_err();
+    let error = read(&[("CHAOS_DELIVERY_CALL_SECONDS", "40"), ("CHAOS_DELIVERY_LEASE_SECONDS", "40")]).unwrap_err();
     assert_eq!(error.name, "CHAOS_DELIVERY_LEASE_SECONDS");
 }
 

@@ -105,7 +105,7 @@ pub enum InvalidSettings {
     #[error("metadata must be at most {MAX_METADATA_BYTES} bytes of JSON")]
     MetadataTooLarge,
     /// The channel's bot belongs to another channel now.
-    #[error("the bot is registered to another channel: register it again to have it here")]
+    #[error("the bot belongs to another channel now: register it again to get a new channel for it")]
     TakenOver,
 }
 

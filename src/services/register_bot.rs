@@ -213,7 +213,8 @@ impl Relay {
         }
     }
 
-    /// Leaves nothing behind of a registration that failed.
+    /// Leaves nothing behind of a registration that failed, on the platform's side either: a call that was not
+    /// answered may have been heeded.
     pub(super) async fn keep_or_undo<T>(
         &self,
         caller: &Caller,
@@ -221,6 +222,9 @@ impl Relay {
         outcome: Result<T, Error>,
     ) -> Result<T, Error> {
         if outcome.is_err() {
+            if let Some(record) = self.store.read_channel(&caller.user, id).await? {
+                self.unhook(caller, &record).await;
+            }
             self.store.delete_channel(&caller.user, id).await?;
             self.forget_channel(id);
         }

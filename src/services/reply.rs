@@ -96,11 +96,10 @@ impl Relay {
         reply: &'a Reply,
     ) -> DeliveryRequest<'a> {
         let metadata = body.get("metadata").and_then(Value::as_object);
-        let adapter = self.shared.platforms.sender(kind);
         let reply_to = reply.metadata.get("replyTo").and_then(Value::as_str);
         DeliveryRequest {
             kind,
-            destination: adapter.zip(metadata).and_then(|(adapter, metadata)| adapter.destination(metadata)),
+            destination: metadata.and_then(|metadata| self.shared.platforms.destination(kind, metadata)),
             reply_to: reply_to.and_then(|id| id.parse().ok()),
             content: &reply.content,
         }

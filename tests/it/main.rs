@@ -21,6 +21,7 @@ mod sessions;
 mod sockets;
 mod store;
 mod support;
+mod tail;
 mod telegram;
 mod tour;
 mod webhooks;

@@ -67,7 +67,7 @@ pub(super) fn to_inbound(
 }
 
 /// Where a reply with this metadata goes: the thread whose mail they came with, else the sender.
-pub(super) fn destination(metadata: &Map<String, Value>) -> Option<Destination> {
+pub fn destination(metadata: &Map<String, Value>) -> Option<Destination> {
     let chat = match metadata.get("senderAddress")? {
         Value::Null => return None,
         // What is no address is nobody's conversation either, and must not become somebody else's.

@@ -14,7 +14,11 @@ use chaos_relay::domain::timestamp::Timestamp;
 /// Blanks before the second and every further line of a message: as wide as the time and its gap.
 const INDENT: &str = "          ";
 
+/// The type of channel that needs no mention, since its messages say it themselves.
+pub const WEBHOOK: &str = "webhook";
+
 /// Where everything goes.
+#[derive(Clone, Copy)]
 pub struct Screen {
     is_for_people: bool,
 }
@@ -40,6 +44,13 @@ impl Screen {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
+    /// Tells the fate of a reply on its platform, given its type if that is known.
+    pub fn delivery(&self, frame: &Value, platform: Option<&str>) {
+        if let Some(line) = fate(frame, platform) {
+            self.complain(line);
+        }
+    }
+
     /// Shows a message at once.
     pub fn message(&self, message: &Value) -> io::Result<()> {
         let text = if self.is_for_people { pretty(message) } else { one_line_of_json(message) };
@@ -62,7 +73,7 @@ pub async fn reader_gone() {
     std::future::pending().await
 }
 
-/// `10:30:00  webhook  Hello`, further lines indented. The relay cleans all text, but a terminal must
+/// `10:30:00  webhook  Hello` or, from a platform, `10:30:00  telegram  ana  Hello`; further lines indented. The relay cleans all text, but a terminal must
 /// not depend on that.
 fn pretty(message: &Value) -> String {
     let member = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -70,11 +81,29 @@ fn pretty(message: &Value) -> String {
     let time = at.as_deref().and_then(|at| at.get(11..19)).unwrap_or("--:--:--");
     let content = strip_hidden(member("content"));
     let mut lines = content.lines();
-    let mut text = format!("{time}  {}  {}\n", single_line(member("from")), lines.next().unwrap_or_default());
+    let from = single_line(member("from"));
+    let first = lines.next().unwrap_or_default();
+    let mut text = match member("channelType") {
+        "" | WEBHOOK => format!("{time}  {from}  {first}\n"),
+        platform => format!("{time}  {}  {from}  {first}\n", single_line(platform)),
+    };
     for line in lines {
         let _ = writeln!(text, "{INDENT}{line}");
     }
     text
+}
+
+/// `Delivered (telegram).` and the like; nothing for a status that is not known.
+fn fate(frame: &Value, platform: Option<&str>) -> Option<String> {
+    let member = |name: &str| frame.get(name).and_then(Value::as_str);
+    let platform = platform.map(|platform| format!(" ({})", single_line(platform))).unwrap_or_default();
+    let reason = single_line(member("error").unwrap_or("no reason was given"));
+    match member("status")? {
+        "delivered" => Some(format!("Delivered{platform}.")),
+        "retrying" => Some(format!("Not delivered yet, trying again{platform}: {reason}")),
+        "failed" => Some(format!("Not delivered{platform}: {reason}")),
+        _ => None,
+    }
 }
 
 /// JSON escapes some controls only, and this may reach a terminal too.
@@ -117,6 +146,35 @@ mod tests {
     #[test]
     fn a_message_starts_with_its_time_and_sender() {
         assert_eq!(pretty(&message("Hello")), "10:30:00  ana  Hello\n");
+    }
+
+    #[test]
+    fn a_message_from_a_platform_names_it() {
+        for (kind, line) in [("webhook", "10:30:00  ana  Hello\n"), ("telegram", "10:30:00  telegram  ana  Hello\n")] {
+            let mut message = message("Hello");
+            message["channelType"] = kind.into();
+            assert_eq!(pretty(&message), line);
+        }
+    }
+
+    #[test]
+    fn the_fate_of_a_reply_is_one_sentence_with_its_platform_and_reason() {
+        for (status, error, platform, line) in [
+            ("delivered", None, Some("slack"), Some("Delivered (slack).")),
+            ("delivered", None, None, Some("Delivered.")),
+            (
+                "retrying",
+                Some("too\u{1b} fast"),
+                Some("telegram"),
+                Some("Not delivered yet, trying again (telegram): too fast"),
+            ),
+            ("failed", Some("bot was blocked"), None, Some("Not delivered: bot was blocked")),
+            ("failed", None, Some("email"), Some("Not delivered (email): no reason was given")),
+            ("lost", None, None, None),
+        ] {
+            assert_eq!(fate(&json!({"status": status, "error": error}), platform).as_deref(), line, "{status}");
+        }
+        assert_eq!(fate(&json!({}), None), None);
     }
 
     #[test]

@@ -116,12 +116,12 @@ impl SessionStore for RedisStore {
             renew(self.keys.channels(user), POINTER_LIFE_MS),
             renew(self.keys.api_key(&session.api_key), POINTER_LIFE_MS),
         ];
-        for id in self.channel_ids(user).await? {
-            commands.push(renew(self.keys.channel(user, &id), POINTER_LIFE_MS));
-            commands.push(renew(self.keys.channel_pointer(&id), POINTER_LIFE_MS));
-            if let Some(identity) = self.identity(user, &id).await? {
-                commands.push(renew(self.keys.identity(&identity), POINTER_LIFE_MS));
-            }
+        let ids = self.channel_ids(user).await?;
+        let identities = try_join_all(ids.iter().map(|id| self.identity(user, id))).await?;
+        for (id, identity) in ids.iter().zip(identities) {
+            commands.push(renew(self.keys.channel(user, id), POINTER_LIFE_MS));
+            commands.push(renew(self.keys.channel_pointer(id), POINTER_LIFE_MS));
+            commands.extend(identity.map(|name| renew(self.keys.identity(&name), POINTER_LIFE_MS)));
         }
         try_join_all(commands.iter().map(|command| self.link.command(command))).await?;
         Ok(())

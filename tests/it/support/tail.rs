@@ -23,16 +23,27 @@ pub struct Tail {
 impl Tail {
     /// Starts it with its output in pipes.
     pub fn start(replica: &Replica, arguments: &[&str]) -> Self {
+        Self::start_with(replica, arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(replica: &Replica, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaos-relay"));
-        command.args(["tail", "--server", &replica.url()]).args(arguments);
+        command.args(["tail", "--server", &replica.url()]).args(arguments).envs(variables.iter().copied());
         Self::spawn(command, false)
     }
 
     /// Starts it on a terminal of its own.
     pub fn start_on_a_terminal(replica: &Replica) -> Self {
+        Self::start_on_a_terminal_with(replica, "", &[])
+    }
+
+    /// The same with these arguments, and variables in its environment.
+    pub fn start_on_a_terminal_with(replica: &Replica, arguments: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("script");
-        let line = format!("{} tail --server {}", env!("CARGO_BIN_EXE_chaos-relay"), replica.url());
+        let line = format!("{} tail --server {} {arguments}", env!("CARGO_BIN_EXE_chaos-relay"), replica.url());
         command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]);
+        command.envs(variables.iter().copied());
         Self::spawn(command, true)
     }
 
@@ -76,11 +87,21 @@ impl Tail {
         command
     }
 
-    /// Ends it as Ctrl-C does; says whether it ended well.
-    pub async fn interrupt(mut self) -> bool {
+    /// Asks it to end, as Ctrl-C does.
+    pub fn press_ctrl_c(&self) {
         let pid = self.process.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end; says whether it ended well.
+    pub async fn ended(mut self) -> bool {
         timeout(DEADLINE, self.process.wait()).await.expect("it ends").unwrap().success()
+    }
+
+    /// Ends it as Ctrl-C does; says whether it ended well.
+    pub async fn interrupt(self) -> bool {
+        self.press_ctrl_c();
+        self.ended().await
     }
 }
 
