@@ -6,6 +6,7 @@ mod callers;
 mod fields;
 mod keys;
 mod paths;
+mod platforms;
 mod raw;
 mod row;
 
@@ -50,7 +51,11 @@ fn complaint(row: &Row, answer: &Answer) -> Option<String> {
 
 /// Sends every row and then makes sure that the relay is none the worse for it.
 async fn answers_as_told(rows: impl FnOnce(&World) -> Vec<Row>) {
-    let replica = Setup::on_redis().start().await;
+    answers_with(Setup::on_redis(), rows).await;
+}
+
+async fn answers_with(setup: Setup, rows: impl FnOnce(&World) -> Vec<Row>) {
+    let replica = setup.start().await;
     let world = World::make(&replica).await;
     let rows = rows(&world);
     let mut complaints = Vec::new();
@@ -201,4 +206,14 @@ async fn the_body_of_a_refused_request_is_never_taken_for_the_next_request() {
         }
     }
     is_unharmed(&replica).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_s_endpoint_refuses_what_is_not_the_platform_s() {
+    let setup = Setup::on_redis()
+        .with("CHAOS_PUBLIC_URL", "http://localhost")
+        .with("CHAOS_EMAIL_DOMAIN", "in.example.net")
+        .with("RESEND_API_KEY", "re_0123456789abcdef")
+        .with("RESEND_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    answers_with(setup, platforms::rows).await;
 }
