@@ -22,7 +22,9 @@ impl Dialect {
     /// Starts of the addresses that become links.
     fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Telegram => &["http://", "https://", "tg://", "mailto:"],
+            // Its server takes `mailto:a@b` for a host with a user name, and finds bare addresses by itself.
+            // Source: tdlib/td `td/telegram/LinkManager.cpp`.
+            Self::Telegram => &["http://", "https://", "tg://"],
             Self::Slack => &["http://", "https://", "mailto:"],
         }
     }
@@ -32,8 +34,8 @@ impl Dialect {
 ///
 /// Written are the tags `b`, `i`, `s`, `code`, `pre`, `a` and `blockquote`, always balanced, with
 /// quotes never in each other, which Telegram refuses. Headings become bold lines, list items
-/// begin with `• ` or their number, images become links, and only `http`, `https`, `tg` and
-/// `mailto` addresses do. Raw HTML and tables are shown as they were written. The visible text can
+/// begin with `• ` or their number, images become links, and only `http`, `https` and `tg`
+/// addresses do; a mail address stands behind its label. Raw HTML and tables are shown as they were written. The visible text can
 /// be a little longer than `markdown`, so split with room to spare; it is empty if there is
 /// nothing to show, such as for a definition of a link alone.
 /// Source: core.telegram.org/bots/api#formatting-options.
@@ -81,6 +83,8 @@ struct Renderer {
     link: Option<Labelled>,
     /// Whether the link being read has a tag on Telegram.
     link_tag: bool,
+    /// The mail address that the label being read on Telegram is for.
+    mail: Option<String>,
     /// The image being read, and how many images are around.
     image: Option<Labelled>,
     images: usize,
@@ -293,6 +297,9 @@ impl Renderer {
                 self.link_tag = true;
                 self.open_anchor(&url);
             }
+            (Dialect::Telegram, None) if link_type != LinkType::Email => {
+                self.mail = dest.strip_prefix("mailto:").map(str::to_owned);
+            }
             (_, None) => {}
         }
     }
@@ -311,6 +318,9 @@ impl Renderer {
         if self.link_tag {
             self.link_tag = false;
             self.layout.out.push_str("</a>");
+        }
+        if let Some(address) = self.mail.take() {
+            self.text(&format!(" ({address})"));
         }
         if let Some(link) = self.link.take() {
             self.write_link(link);
