@@ -112,6 +112,9 @@ pub enum CallError {
     /// Too many calls of this platform are under way or waiting. This one was not made.
     #[error("too many calls to the platform are waiting")]
     Busy,
+    /// The platform refused too much, and gets no calls for so long. This one was not made.
+    #[error("the platform refused too many calls and is left alone for {} seconds", .0.as_secs())]
+    Held(Duration),
     /// The answer's body has more bytes than the call allows.
     #[error("the platform's answer has more than {0} bytes")]
     TooLarge(usize),

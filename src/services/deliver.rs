@@ -151,6 +151,7 @@ impl Relay {
             let answer = match self.call(call).await {
                 Ok(answer) => answer,
                 Err(CallError::Busy) => return Some(Outcome::postponed(BUSY_WAIT_MS)),
+                Err(CallError::Held(wait)) => return Some(Outcome::postponed(millis(wait))),
                 Err(error) => return Some(Self::again(delivery, &progress, now(), None, &error.to_string())),
             };
             match parts.adapter.interpret(&outgoing, &mut progress, &answer) {

@@ -69,19 +69,13 @@ impl Relay {
         request: &WebhookRequest<'_>,
     ) -> Result<Accepted, Error> {
         let idempotency = request.idempotency_key.map(check_idempotency_key).transpose();
-        let mut ingest = Ingest {
-            user: owner,
+        let mut ingest = Ingest::new(
+            owner,
             channel,
-            kind: ChannelKind::Webhook,
-            secret: request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes()))),
-            limit: self.shared.limits.webhook,
-            is_admitted: false,
-            revision: None,
-            origin: None,
-            only_known: false,
-            idempotency: None,
-            record: None,
-        };
+            ChannelKind::Webhook,
+            request.token.map_or(Secret::Missing, |token| Secret::Digest(Digest::of(token.as_bytes()))),
+            self.shared.limits.webhook,
+        );
         let mut admitted = None;
         let is_large = request.body.len() > ADMIT_FIRST;
         if is_large || idempotency.is_err() {

@@ -51,8 +51,8 @@ impl Relay {
     pub(super) async fn call(&self, call: ApiCall) -> Result<ApiAnswer, CallError> {
         let guard = &self.shared.call_guards.invalid_requests;
         let is_discord = call.platform == ChannelKind::Discord;
-        if is_discord && guard.blocked_until(Timestamp::now()).is_some() {
-            return Err(CallError::Busy);
+        if is_discord && let Some(wait) = guard.blocked_until(Timestamp::now()) {
+            return Err(CallError::Held(wait));
         }
         let name = call.name;
         let platform = call.platform;

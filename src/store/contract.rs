@@ -227,6 +227,25 @@ pub struct Ingest<'a> {
     pub record: Option<&'a NewRecord>,
 }
 
+impl<'a> Ingest<'a> {
+    /// A question whether a message would be admitted. What makes it one is added by its fields.
+    pub fn new(user: UserId, channel: &'a ChannelId, kind: ChannelKind, secret: Secret, limit: Limit) -> Self {
+        Self {
+            user,
+            channel,
+            kind,
+            secret,
+            limit,
+            is_admitted: false,
+            revision: None,
+            origin: None,
+            only_known: false,
+            idempotency: None,
+            record: None,
+        }
+    }
+}
+
 /// What became of it. The checks are made in the order of the variants' documentation numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IngestOutcome {

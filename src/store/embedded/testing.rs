@@ -265,19 +265,7 @@ impl Client {
 }
 
 fn ingest<'a>(client: &Client, channel: &'a ChannelId, record: &'a NewRecord) -> Ingest<'a> {
-    Ingest {
-        user: client.user,
-        channel,
-        kind: ChannelKind::Webhook,
-        secret: Secret::Verified,
-        limit: WIDE,
-        is_admitted: false,
-        revision: None,
-        origin: None,
-        only_known: false,
-        idempotency: None,
-        record: Some(record),
-    }
+    Ingest { record: Some(record), ..Ingest::new(client.user, channel, ChannelKind::Webhook, Secret::Verified, WIDE) }
 }
 
 /// A webhook channel whose secret is `secret`.

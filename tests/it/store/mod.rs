@@ -135,17 +135,14 @@ fn message(user: &UserId, channel: &ChannelId, content: &str) -> NewRecord {
 
 fn ingest<'a>(user: &UserId, channel: &'a ChannelId, record: &'a NewRecord) -> Ingest<'a> {
     Ingest {
-        user: *user,
-        channel,
-        kind: chaos_relay::domain::channel::ChannelKind::Webhook,
-        secret: Secret::Digest(Digest::of(b"secret")),
-        limit: AMPLE,
-        is_admitted: false,
-        revision: None,
-        origin: None,
-        only_known: false,
-        idempotency: None,
         record: Some(record),
+        ..Ingest::new(
+            *user,
+            channel,
+            chaos_relay::domain::channel::ChannelKind::Webhook,
+            Secret::Digest(Digest::of(b"secret")),
+            AMPLE,
+        )
     }
 }
 

@@ -18,17 +18,8 @@ async fn append_at_once(lab: &Lab, client: Client, count: usize) -> Vec<Timestam
         tasks.spawn(async move {
             let (channel, record) = ("c".parse().unwrap(), client.record("c", "hello"));
             let ingest = Ingest {
-                user: client.user,
-                channel: &channel,
-                kind: ChannelKind::Webhook,
-                secret: Secret::Verified,
-                limit: WIDE,
-                is_admitted: false,
-                revision: None,
-                origin: None,
-                only_known: false,
-                idempotency: None,
                 record: Some(&record),
+                ..Ingest::new(client.user, &channel, ChannelKind::Webhook, Secret::Verified, WIDE)
             };
             match store.append_message(&ingest).await.unwrap() {
                 IngestOutcome::Accepted(at, _) => at,
