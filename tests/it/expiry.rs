@@ -116,6 +116,8 @@ async fn the_bot_of_a_session_in_use_stays_with_its_channel() {
     let life = |name: &str| server.cli(&["PTTL", &format!("chaos:identity:{name}")]).parse::<i64>().unwrap();
     assert!(life(&name) > 80 * 24 * 60 * 60 * 1000);
     assert!(life("telegram:former") <= 60_000, "a name that it had before runs out");
+    assert_eq!(store.hold_identity("telegram:former", &holder, false).await.unwrap(), Some(holder));
+    assert!(life("telegram:former") > 80 * 24 * 60 * 60 * 1000, "unless it is held anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ on_both_stores! {
     a_claim_is_for_one_type_and_so_many,
     a_released_channel_is_looked_at_when_it_is_time,
     a_release_does_not_undo_what_came_in_between,
+    a_refused_reply_does_not_put_off_what_is_due,
 }
 
 async fn claimed(bench: &Bench, lease: u64) -> Vec<ChannelId> {
@@ -40,9 +41,10 @@ async fn a_claim_moves_a_channel_ahead_until_its_lease_ends(bench: Bench) {
     assert_eq!(again.channel, bot.id);
     assert!(again.claim > due.claim);
     // The one who lost the claim cannot release it.
-    bench.store.release_due(due, Some(0)).await.unwrap();
-    bench.store.release_due(due, None).await.unwrap();
-    assert_eq!(claimed(&bench, LONG).await, []);
+    for wait in [Some(0), None] {
+        bench.store.release_due(due, wait).await.unwrap();
+        assert_eq!(claimed(&bench, LONG).await, []);
+    }
     bench.store.release_due(&again, Some(0)).await.unwrap();
     assert_eq!(claimed(&bench, LONG).await, std::slice::from_ref(&bot.id));
 }
@@ -104,6 +106,15 @@ async fn a_release_does_not_undo_what_came_in_between(bench: Bench) {
             bench.store.release_due(due, None).await.unwrap();
         }
     }
+}
+
+async fn a_refused_reply_does_not_put_off_what_is_due(bench: Bench) {
+    let bot = Bot::new(&bench.store).await;
+    bot.hears("a").await;
+    bot.replies("a", "x").await;
+    let (_, outcome) = bot.reply_with("y", |delivery| delivery.destination = Some(exactly("b"))).await;
+    assert_eq!(outcome, ReplyOutcome::UnknownDestination);
+    assert_eq!(claimed(&bench, LONG).await, std::slice::from_ref(&bot.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

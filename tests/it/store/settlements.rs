@@ -220,6 +220,7 @@ async fn what_arrived_is_forgotten_and_what_failed_can_be_sent_again_on_redis() 
     bot.delivers(&bot.takes().await).await;
     assert!(bot.settle(&bot.takes().await, retry(0, "half")).await);
     assert!(bot.settle(&bot.takes().await, failed("bot was blocked")).await);
+    assert_eq!(bot.takes().await.response, lost);
     bot.is_deleted().await;
     let fields = |reply: &MessageId| {
         let key = format!("{{}}{{{}}}:reply:{reply}", bot.session.user);
