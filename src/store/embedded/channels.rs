@@ -142,9 +142,12 @@ impl ChannelStore for EmbeddedStore {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::timestamp::Timestamp;
     use crate::store::embedded::testing::{Lab, WIDE, channel};
+    use crate::store::embedded::writer::Timing;
     use crate::store::{MessageStore as _, ResponsesOutcome, ResponsesQuery, Secret, Since};
 
     async fn stored(lab: &Lab, gate: &Gate, id: &str) -> Option<ChannelRecord> {
@@ -206,7 +209,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_has_a_bounded_number_of_channels() {
-        let lab = Lab::new();
+        // So many at once take their time on a slow machine.
+        let lab = Lab::with_timing(Timing { answer: Duration::from_secs(60), ..Timing::default() });
         let client = lab.session().await;
         let user = client.user;
         let fill = move |tx: &mut Tx<'_>| {

@@ -90,14 +90,16 @@ async fn a_released_channel_is_looked_at_when_it_is_time(bench: Bench) {
 async fn a_release_does_not_undo_what_came_in_between(bench: Bench) {
     let bot = Bot::new(&bench.store).await;
     bot.hears("a").await;
-    // Whether the claim ends sooner or later than the list names a channel ahead of its reply.
-    for lease in [SHORT, LONG] {
+    // Whether the claim ended already, and whether it ends sooner or later than the list names a channel ahead of
+    // its reply.
+    for lease in [1, SHORT, LONG] {
         for wait in [None, Some(LONG)] {
             bot.replies("a", "x").await;
             let due = bench.store.claim_due(ChannelKind::Telegram, lease, 10).await.unwrap().remove(0);
             let delivery = bot.takes().await;
             bot.delivers(&delivery).await;
             assert_eq!(bench.store.take_delivery(&due, LONG).await.unwrap(), Taken::Nothing);
+            sleep(Duration::from_millis(5)).await;
             bot.replies("a", "y").await;
             bench.store.release_due(&due, wait).await.unwrap();
             let due = bench.store.claim_due(ChannelKind::Telegram, LONG, 10).await.unwrap();

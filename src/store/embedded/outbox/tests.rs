@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::embedded::queues::QUEUED_LIFE_MS;
+use crate::store::embedded::tables::Snapshot;
 use crate::store::embedded::testing::{Client, Lab};
 use crate::store::{ChannelStore as _, SESSION_LIFE_MS, SessionStore as _};
 
@@ -15,13 +16,26 @@ async fn claimed(lab: &Lab, lease: u64) -> Vec<DueChannel> {
     lab.store.claim_due(ChannelKind::Telegram, lease, 10).await.unwrap()
 }
 
-async fn has_parcel(lab: &Lab, client: &Client, reply: &MessageId) -> bool {
-    let (user, reply) = (client.user, *reply);
-    let read = move |view: &super::super::tables::Snapshot| {
-        let session = gate::live_session(view, &user)?.unwrap();
-        Ok(view.get(&Owned(session.number).parcel(&reply))?.is_some())
-    };
+/// Looks at what is kept of the client's session.
+async fn look<T: Send + 'static>(
+    lab: &Lab,
+    client: &Client,
+    at: impl FnOnce(&dyn View, Owned) -> Result<T, Fault> + Send + 'static,
+) -> T {
+    let user = client.user;
+    let read = move |view: &Snapshot| at(view, Owned(gate::live_session(view, &user)?.unwrap().number));
     lab.store.read(read).await.unwrap()
+}
+
+async fn has_parcel(lab: &Lab, client: &Client, reply: &MessageId) -> bool {
+    let reply = *reply;
+    look(lab, client, move |view, owned| Ok(view.get(&owned.parcel(&reply))?.is_some())).await
+}
+
+async fn progress(lab: &Lab, client: &Client, reply: &MessageId) -> Option<String> {
+    let reply = *reply;
+    look(lab, client, move |view, owned| Ok(replies::live(view, &owned.reply(&reply))?.map(|reply| reply.progress)))
+        .await
 }
 
 #[tokio::test]
@@ -50,8 +64,15 @@ async fn what_arrived_is_forgotten_and_what_failed_can_be_sent_again_for_a_week(
     lab.hears(&client, "c", "a", false).await;
     let [(arrived, _), (lost, _)] = [lab.replies(&client, "c", None).await, lab.replies(&client, "c", None).await];
     lab.advance(1000);
-    assert!(lab.settle(&lab.taken(&client, "c").await, DELIVERED).await);
-    assert!(lab.settle(&lab.taken(&client, "c").await, failed()).await);
+    for settlement in [DELIVERED, failed()] {
+        let taken = lab.taken(&client, "c").await;
+        assert!(lab.settle(&taken, Settlement::Part { progress: "half".to_owned(), lease: 60_000 }).await);
+        assert!(lab.settle(&taken, settlement).await);
+    }
+    assert_eq!(progress(&lab, &client, &arrived).await.as_deref(), Some(""));
+    assert_eq!(progress(&lab, &client, &lost).await.as_deref(), Some("half"));
+    let is_listed = |slot| look(&lab, &client, move |view, _| Ok(view.get(&keys::dead_letter(slot))?.is_some()));
+    assert_eq!((is_listed(0).await, is_listed(1).await), (true, false));
     assert!(!has_parcel(&lab, &client, &arrived).await);
     for (passed, of_arrived, of_lost) in [
         (KEEP_MS - 1, Some("delivered"), Some("failed")),
@@ -88,6 +109,21 @@ async fn replies_that_nobody_took_make_way_for_later_ones() {
     assert!(!has_parcel(&lab, &client, &old).await);
     lab.advance(QUEUED_LIFE_MS);
     assert_eq!(lab.take(&client, "c").await, Taken::Nothing);
+}
+
+#[tokio::test]
+async fn what_became_of_a_reply_whose_channel_was_deleted_is_told_for_a_day() {
+    let lab = Lab::new();
+    let client = lab.bot("c").await;
+    lab.hears(&client, "c", "a", false).await;
+    let (id, _) = lab.replies(&client, "c", None).await;
+    lab.advance(QUEUED_LIFE_MS - 1);
+    assert!(lab.store.delete_channel(&client.user, &"c".parse().unwrap()).await.unwrap());
+    for (passed, status) in [(KEEP_MS - 1, Some("failed")), (1, None)] {
+        lab.advance(passed);
+        lab.sweep(1000).await;
+        assert_eq!(lab.status(&client, &id).await.as_deref(), status);
+    }
 }
 
 #[tokio::test]
