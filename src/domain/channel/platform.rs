@@ -63,14 +63,16 @@ impl Channel {
         if self.kind == ChannelKind::Email { "allowedSenders" } else { "allowedUsers" }
     }
 
-    /// Whether this person may write: ids compare as text, addresses without regard to case.
+    /// Whether this person may write: ids compare as text, addresses without regard to case and to the form of
+    /// their domain, which mail names in A-labels and its owner perhaps in letters.
     pub fn allows(&self, person: &Value) -> bool {
         let Some(Value::Array(list)) = self.metadata.get(self.allow_list()) else { return false };
         let wanted = as_text(person);
-        let ignores_case = self.kind == ChannelKind::Email;
-        list.iter()
-            .map(as_text)
-            .any(|known| known == wanted || (ignores_case && known.trim().to_lowercase() == wanted.to_lowercase()))
+        if self.kind != ChannelKind::Email {
+            return list.iter().any(|known| as_text(known) == wanted);
+        }
+        let wanted = comparable_address(&wanted);
+        list.iter().any(|known| comparable_address(&as_text(known)) == wanted)
     }
 
     /// Adds a person to those who may write, unless the list's room is used up.
@@ -111,6 +113,18 @@ fn as_text(id: &Value) -> String {
     }
 }
 
+/// An address in the form in which two of them compare.
+fn comparable_address(address: &str) -> String {
+    let address = address.trim().to_lowercase();
+    let Some((local, domain)) = address.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii()) else {
+        return address;
+    };
+    match idna::domain_to_ascii(domain) {
+        Ok(ascii) => format!("{local}@{ascii}"),
+        Err(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +153,16 @@ mod tests {
         assert!(channel.pending.is_none());
         channel.pair(json!("5"), Digest::of(b"event")).unwrap();
         assert_eq!(channel.metadata["allowedUsers"], json!([5]));
+    }
+
+    #[test]
+    fn an_address_is_the_same_with_its_domain_in_letters_and_in_a_labels() {
+        let mut mail = channel(ChannelKind::Email);
+        mail.allow(json!(" Ana@B\u{dc}CHER.example ")).unwrap();
+        assert!(mail.allows(&json!("ana@xn--bcher-kva.example")));
+        assert!(!mail.allows(&json!("ana@bucher.example")) && !mail.allows(&json!("ana@xn--bcher-kva.example.org")));
+        mail.allow(json!("bob@\u{fffd}.example")).unwrap();
+        assert!(!mail.allows(&json!("bob@.example")));
     }
 
     #[test]
