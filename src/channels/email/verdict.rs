@@ -16,7 +16,7 @@ impl Email {
         let reason = self.reason(answer, name, body["message"].as_str().unwrap_or_default());
         let after = answer.retry_after();
         match (answer.status, name) {
-            (200..300, _) => Verdict::Arrived { pause: None },
+            (200..300, _) if body["id"].is_string() => Verdict::Arrived { pause: None },
             (429, "daily_quota_exceeded" | "monthly_quota_exceeded") => Verdict::QuotaSpent { after, reason },
             // The limit is that of the operator's account.
             (429, _) => Verdict::Later { after, reason, whole_bot: true },

@@ -25,6 +25,16 @@ fn a_mail_that_was_taken_has_arrived() {
 }
 
 #[test]
+fn a_mail_of_which_the_api_gives_no_id_was_not_taken() {
+    for body in ["", "<!DOCTYPE html><title>Sign in</title>", "{}", "[]", "null", r#"{"id": null}"#] {
+        assert!(
+            matches!(verdict_of(200, body, None), Verdict::Later { after: None, whole_bot: false, .. }),
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_come_right_is_refused_and_no_channel_is_revoked() {
     for (status, name) in [
         (400, "validation_error"),

@@ -65,11 +65,12 @@ fn a_channels_name_can_neither_hold_a_link_nor_markup() {
 
 #[test]
 fn whether_the_mail_was_taken_is_told_apart_from_later_and_never() {
-    let read = |status: u16, name: &str| {
-        let body = json!({"statusCode": status, "name": name, "message": "m"}).to_string();
-        email().read_sent(&ApiAnswer { status, headers: Vec::new(), body: body.into() })
+    let answer = |status: u16, body: &Value| {
+        email().read_sent(&ApiAnswer { status, headers: Vec::new(), body: body.to_string().into() })
     };
-    assert_eq!(read(200, ""), Ok(()));
+    let read = |status: u16, name: &str| answer(status, &json!({"statusCode": status, "name": name, "message": "m"}));
+    assert_eq!(answer(200, &json!({"id": "49a3"})), Ok(()));
+    assert!(matches!(answer(200, &json!({})), Err(RegistrationError::Unavailable(_))));
     for (status, name) in [(429, "rate_limit_exceeded"), (429, "daily_quota_exceeded"), (500, "internal_server_error")]
     {
         assert!(matches!(read(status, name), Err(RegistrationError::Unavailable(_))), "{status} {name}");
