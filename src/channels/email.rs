@@ -85,7 +85,11 @@ impl Email {
 
     /// Reads the answer to that call.
     pub fn read_fetched(&self, answer: &ApiAnswer) -> Fetched {
-        Fetched::read(answer)
+        match Fetched::read(answer) {
+            Fetched::Gone(why) => Fetched::Gone(self.shown_reason(&why)),
+            Fetched::Later(why) => Fetched::Later(self.shown_reason(&why)),
+            mail @ Fetched::Mail(_) => mail,
+        }
     }
 
     /// Why a mail that says to be from `sender` is not wanted: a machine wrote it, or somebody else.

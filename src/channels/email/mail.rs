@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::headers::Headers;
 use super::{html, read_subject, read_text};
-use crate::channels::adapter::reason;
 use crate::channels::api::ApiAnswer;
 use crate::domain::text::{single_line, truncate_plain};
 
@@ -62,7 +61,7 @@ impl Fetched {
     fn refused(answer: &ApiAnswer) -> Self {
         let body = answer.json();
         let name = body["name"].as_str().unwrap_or_default();
-        let why = reason(&format!("{} {name}", answer.status));
+        let why = format!("{} {name}", answer.status);
         match answer.status {
             // The mail was deleted, or the id is not one that Resend knows.
             400 | 404 | 410 | 422 => Self::Gone(why),

@@ -33,6 +33,20 @@ fn a_mail_is_fetched_by_its_id_with_the_operators_key() {
 }
 
 #[test]
+fn why_a_mail_cannot_be_fetched_never_has_the_key() {
+    for status in [401, 404, 500] {
+        let body = json!({"name": format!("{} re_s3cret", "x".repeat(290)), "message": "re_s3cret"}).to_string();
+        match email().read_fetched(&ApiAnswer { status, headers: Vec::new(), body: body.into() }) {
+            Fetched::Gone(why) | Fetched::Later(why) => {
+                assert!(why.starts_with(&format!("{status} xxx")) && why.chars().count() <= 300, "{why}");
+                assert!(!why.contains("re_s"), "{why}");
+            }
+            mail => panic!("{mail:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_notice_is_judged_by_who_it_is_from() {
     let judge = |from: &str| {
         let event = json!({"type": "email.received", "data": {"email_id": "m", "from": from}}).to_string();

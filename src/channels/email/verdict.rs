@@ -30,15 +30,18 @@ impl Email {
         }
     }
 
-    /// Resend's words, without the key should they repeat it.
     fn reason(&self, answer: &ApiAnswer, name: &str, message: &str) -> String {
         let words = match (name, message) {
             ("", "") => format!("Resend answered {}", answer.status),
             _ => format!("Resend answered {} {name}: {message}", answer.status),
         };
+        self.shown_reason(&words)
+    }
+
+    /// Resend's words as a reason, without the key should they repeat it.
+    pub(super) fn shown_reason(&self, words: &str) -> String {
         let key = self.api_key.expose_secret();
-        let words = if key.is_empty() { words } else { words.replace(key, "…") };
-        reason(&words)
+        if key.is_empty() { reason(words) } else { reason(&words.replace(key, "…")) }
     }
 }
 
