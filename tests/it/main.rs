@@ -9,6 +9,7 @@ mod cluster;
 mod conversation;
 mod dead_replica;
 mod edge;
+mod email;
 mod embedded;
 mod expiry;
 mod idempotency;
