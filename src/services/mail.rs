@@ -1,8 +1,10 @@
 //! Inbound mail: the provider tells that there is one, and the relay fetches it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::Relay;
 use super::error::Error;
@@ -18,6 +20,8 @@ use crate::domain::event_signature::verify_svix;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Ingest, IngestOutcome};
 
+/// How long the provider's API may take to show a mail. The provider itself waits 15 s for the relay's answer.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// When the provider should deliver again, in seconds, if the mail could not be fetched.
 const FETCH_RETRY_SECONDS: u64 = 30;
 /// How often a mail is judged again because a channel was changed meanwhile.
@@ -141,10 +145,11 @@ impl Relay {
         sender: &EmailAddress,
         channels: Vec<Arc<KnownChannel>>,
     ) -> Result<(), Error> {
-        let fetched = match self.call(email.fetch(&notice.email_id)).await {
-            Ok(answer) => email.read_fetched(&answer),
-            Err(error @ CallError::TooLarge(_)) => Fetched::Gone(error.to_string()),
-            Err(error) => Fetched::Later(error.to_string()),
+        let fetched = match timeout(FETCH_TIMEOUT, self.call(email.fetch(&notice.email_id))).await {
+            Ok(Ok(answer)) => email.read_fetched(&answer),
+            Ok(Err(error @ CallError::TooLarge(_))) => Fetched::Gone(error.to_string()),
+            Ok(Err(error)) => Fetched::Later(error.to_string()),
+            Err(_) => Fetched::Later("the provider's API does not answer".to_owned()),
         };
         let mail = match fetched {
             Fetched::Mail(mail) => Some(mail),
