@@ -94,7 +94,8 @@ async fn to_look_at_the_page_spends_nothing_however_often() {
 
     let html = look(&mailbox.link).await.html;
     assert_eq!((html.matches("<form").count(), html.matches("<button").count()), (1, 1), "{html}");
-    assert!(html.contains("method=\"post\" action=\"/email/verify\""), "{html}");
+    // Where the page stands, which may be below a path of a proxy.
+    assert!(html.contains("<form method=\"post\">"), "{html}");
     assert!(html.contains(ANA) && html.contains(&mailbox.address), "{html}");
     let confirmed = press(&scene.relay.url(), hidden_field(&html, "token"), hidden_field(&html, "channelId")).await;
     assert_eq!(confirmed.status, 200);
