@@ -166,7 +166,8 @@ pub trait OutboxStore: Send + Sync {
         frame: Option<&str>,
     ) -> Result<bool, StoreError>;
 
-    /// Ends a claim: the channel is looked at again after `wait` milliseconds, or leaves the list. Does nothing
-    /// if something became due in the meantime.
+    /// Ends a claim: the channel is looked at again after `wait` milliseconds, or leaves the list. If something
+    /// became due or somebody else looked in the meantime, the channel stays on the list, and is looked at after
+    /// `wait` at the latest: only whoever tried a reply knows how soon it is to be tried again.
     async fn release_due(&self, due: &DueChannel, wait: Option<u64>) -> Result<(), StoreError>;
 }

@@ -91,13 +91,12 @@ fn release(tx: &mut Tx<'_>, claimed: &DueChannel, wait: Option<u64>) -> Result<(
     let Some(session) = gate::live_session(tx, &claimed.user)? else { return Ok(()) };
     let key = Owned(session.number).due(&claimed.channel);
     let listed = tx.get(&key)?.map(|value| Due::read(value.value())).transpose()?;
-    let Some(listed) = listed.filter(|listed| listed.is_claim && listed.at == claimed.claim) else { return Ok(()) };
-    match wait {
-        Some(wait) => {
-            let at = tx.now.saturating_add(wait);
-            tx.put(&key, &Due { at, is_claim: false, ..listed }.write())
-        }
-        None => tx.remove(&key).map(drop),
+    let Some(listed) = listed else { return Ok(()) };
+    let is_held = listed.is_claim && listed.at == claimed.claim;
+    match wait.map(|wait| tx.now.saturating_add(wait)) {
+        Some(at) if is_held || at < listed.at => tx.put(&key, &Due { at, is_claim: false, ..listed }.write()),
+        None if is_held => tx.remove(&key).map(drop),
+        _ => Ok(()),
     }
 }
 

@@ -7,12 +7,13 @@ use chaos_relay::domain::ids::ChannelId;
 use chaos_relay::store::{ReplyOutcome, Taken};
 use tokio::time::sleep;
 
-use super::bot::{Bot, LONG, SHORT, exactly};
+use super::bot::{Bot, LONG, SHORT, exactly, retry};
 use super::{Bench, on_both_stores};
 use crate::support::eventually;
 
 on_both_stores! {
     a_claim_moves_a_channel_ahead_until_its_lease_ends,
+    whoever_lost_a_claim_may_bring_the_next_look_forward,
     a_claim_is_for_one_type_and_so_many,
     a_released_channel_is_looked_at_when_it_is_time,
     a_release_does_not_undo_what_came_in_between,
@@ -40,13 +41,42 @@ async fn a_claim_moves_a_channel_ahead_until_its_lease_ends(bench: Bench) {
     .await;
     assert_eq!(again.channel, bot.id);
     assert!(again.claim > due.claim);
-    // The one who lost the claim cannot release it.
-    for wait in [Some(0), None] {
-        bench.store.release_due(due, wait).await.unwrap();
-        assert_eq!(claimed(&bench, LONG).await, []);
-    }
+    // The one who lost the claim can neither put the next look off nor end it.
+    bench.store.release_due(due, Some(LONG)).await.unwrap();
+    bench.store.release_due(due, None).await.unwrap();
+    assert_eq!(claimed(&bench, LONG).await, []);
     bench.store.release_due(&again, Some(0)).await.unwrap();
     assert_eq!(claimed(&bench, LONG).await, std::slice::from_ref(&bot.id));
+}
+
+async fn whoever_lost_a_claim_may_bring_the_next_look_forward(bench: Bench) {
+    let bot = Bot::new(&bench.store).await;
+    bot.hears("a").await;
+    for other_is_released in [true, false] {
+        bot.replies("a", "x").await;
+        let due = bench.store.claim_due(ChannelKind::Telegram, LONG, 10).await.unwrap().remove(0);
+        let delivery = bot.takes().await;
+        // A reply that follows makes another look, who finds that there is nothing to do for long.
+        bot.replies("a", "y").await;
+        let other = bench.store.claim_due(ChannelKind::Telegram, LONG, 10).await.unwrap().remove(0);
+        let wait = bot.waits().await;
+        if other_is_released {
+            bench.store.release_due(&other, Some(wait)).await.unwrap();
+        }
+        assert!(bot.settle(&delivery, retry(0, "")).await);
+        bench.store.release_due(&due, Some(LONG / 2)).await.unwrap();
+        bench.store.release_due(&due, Some(0)).await.unwrap();
+        if !other_is_released {
+            bench.store.release_due(&other, Some(wait)).await.unwrap();
+            bench.store.release_due(&other, None).await.unwrap();
+        }
+        let due = bench.store.claim_due(ChannelKind::Telegram, LONG, 10).await.unwrap();
+        let [due] = &due[..] else { panic!("the retry is forgotten: {other_is_released}") };
+        for _ in 0..2 {
+            bot.delivers(&bot.takes().await).await;
+        }
+        bench.store.release_due(due, None).await.unwrap();
+    }
 }
 
 async fn a_claim_is_for_one_type_and_so_many(bench: Bench) {
