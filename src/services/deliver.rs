@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Relay;
 use super::error::Error;
@@ -74,7 +74,12 @@ impl Relay {
                     }
                 }
             }
-            if under_way.next().await.is_none() {
+            // What is due meanwhile does not wait for a call that takes its time.
+            let ended = match wait {
+                Some(wait) => timeout(Duration::from_millis(wait), under_way.next()).await.unwrap_or(Some(())),
+                None => under_way.next().await,
+            };
+            if ended.is_none() {
                 // What this replica did not begin any more is another's at once.
                 break if self.shared.shutdown.is_draining() { Some(wait.unwrap_or(0)) } else { wait };
             }
