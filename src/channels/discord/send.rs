@@ -42,9 +42,10 @@ pub(super) fn message_details(id: &str) -> Value {
 impl SendAdapter for Discord {
     fn destination(&self, metadata: &Map<String, Value>) -> Option<Destination> {
         let channel = match metadata.get("discordChannelId")? {
+            Value::Null => return None,
             Value::String(channel) => channel.clone(),
-            Value::Number(channel) => channel.to_string(),
-            _ => return None,
+            // What is no id still names something, which then nobody has: the reply must not go elsewhere.
+            other => other.to_string(),
         };
         Some(Destination::Exactly(ConversationKey::new(&channel, None)))
     }

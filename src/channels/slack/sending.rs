@@ -20,7 +20,11 @@ const BETWEEN_PARTS: Duration = Duration::from_secs(1);
 /// Where a reply with this metadata goes. Metadata that a message came with bring the answer to that message.
 pub(super) fn destination(metadata: &Map<String, Value>) -> Option<Destination> {
     let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let channel = text("slackChannelId")?;
+    let channel = match metadata.get("slackChannelId")? {
+        // What is no id still names something, which then nobody has: the reply must not go elsewhere.
+        other if !other.is_null() && !other.is_string() => return Some(Destination::Chat(other.to_string())),
+        _ => text("slackChannelId")?,
+    };
     let exactly = |thread| Destination::Exactly(ConversationKey::new(channel, thread));
     Some(match (text("threadTs"), text("ts")) {
         (Some(thread), _) => exactly(Some(thread)),

@@ -184,7 +184,7 @@ fn the_destination_is_the_channel_that_the_metadata_name() {
     assert_eq!(destination(json!(333)), expected("333"));
     assert_eq!(destination(json!("elsewhere")), expected("elsewhere"));
     assert_eq!(destination(Value::Null), None);
-    assert_eq!(destination(json!({"id": "333"})), None);
+    assert_eq!(destination(json!({"id": "333"})), expected(r#"{"id":"333"}"#));
     assert_eq!(discord().destination(&Map::new()), None);
 }
 

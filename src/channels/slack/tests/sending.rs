@@ -68,7 +68,8 @@ fn metadata_say_where_a_reply_goes() {
         (json!({"slackChannelId": "C1"}), Some(Destination::Chat("C1".to_owned()))),
         (json!({"slackChannelId": "D1", "ts": 3.4, "threadTs": ""}), Some(Destination::Chat("D1".to_owned()))),
         (json!({"slackChannelId": ""}), None),
-        (json!({"slackChannelId": 1}), None),
+        (json!({"slackChannelId": null}), None),
+        (json!({"slackChannelId": 1}), Some(Destination::Chat("1".to_owned()))),
         (json!({"chatId": 1, "ts": "3.4"}), None),
         (json!({}), None),
     ] {
