@@ -9,6 +9,10 @@ use crate::services::Relay;
 
 /// How often the list of what is due is looked at. A reply that this replica took itself is not waited for.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long a channel is this replica's alone to look at, in milliseconds. What keeps a reply from being sent twice
+/// is the lease of its conversation, so this can be short: a claim whose answer was lost, as in an outage of the
+/// store, hides what is due for so long.
+const CLAIM_MS: u64 = 3_000;
 /// Channels of a platform that are worked on at once. Calls under way are bounded apart from that.
 const PARALLEL: usize = 64;
 /// The platforms that replies go to.
@@ -25,13 +29,12 @@ pub async fn run(relay: Relay) {
 
 async fn run_for(relay: Relay, kind: ChannelKind) {
     let mut under_way = JoinSet::new();
-    let lease = u64::try_from(relay.shared.delivery.lease.as_millis()).unwrap_or(u64::MAX);
     while !relay.shared.shutdown.is_draining() {
         while under_way.try_join_next().is_some() {}
         let room = PARALLEL - under_way.len();
         let mut found = 0;
         if room > 0 && relay.shared.store_health.is_reachable() {
-            match relay.store.claim_due(kind, lease, room).await {
+            match relay.store.claim_due(kind, CLAIM_MS, room).await {
                 Ok(due) => {
                     found = due.len();
                     for channel in due {
