@@ -98,6 +98,12 @@ pub trait EventAdapter: Send + Sync {
     /// The body of the HTTP response that says this, as JSON.
     fn response(&self, spoken: Spoken<'_>) -> Value;
 
+    /// Whether one thing that was said can come as several events, which then have one repeat key. What there is
+    /// to say about it is said once.
+    fn splits_events(&self) -> bool {
+        false
+    }
+
     /// How somebody who is not paired can pair, in this platform's own words. `is_group`: where others read along.
     fn how_to_pair(&self, connection: &Connection, is_group: bool) -> String;
 }

@@ -99,6 +99,11 @@ impl EventAdapter for Slack {
         json!({})
     }
 
+    /// A post that mentions the bot comes as `message` and as `app_mention`.
+    fn splits_events(&self) -> bool {
+        true
+    }
+
     fn how_to_pair(&self, connection: &Connection, is_group: bool) -> String {
         const WHY: &str = "I do not know you yet. If I am your agent, ";
         if is_group {

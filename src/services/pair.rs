@@ -9,7 +9,7 @@ use super::Relay;
 use super::authenticate::Caller;
 use super::error::Error;
 use super::known_channel::KnownChannel;
-use super::receive::{Counted, Judged};
+use super::receive::{Counted, Judged, PlatformAnswer};
 use crate::channels::adapter::{EventAdapter, Inbound};
 use crate::domain::channel::{ChannelKind, InvalidSettings};
 use crate::domain::connection::{ConnectionSecrets, Pending};
@@ -26,6 +26,8 @@ const TRIES_PER_SENDER: Limit = Limit::new(5, HOUR);
 const TRIES_PER_CHANNEL: Limit = Limit::new(50, HOUR);
 /// How often a stranger is told how to pair. Part of the wire contract.
 const HINTS: Limit = Limit::new(1, HOUR);
+/// How often a try is answered that comes as several events. They come within seconds, and again within minutes.
+const ANSWERS: Limit = Limit::new(1, HOUR);
 
 /// What a person who paired is told.
 pub(super) const CONFIRMATION: &str = "You are paired. Whatever you write here now reaches the agent.";
@@ -56,13 +58,35 @@ impl Relay {
                 return self.hint(channel, adapter, &inbound, &hint).await;
             }
         };
-        match self.try_to_pair(channel, &inbound, &attempt, event).await? {
+        let tried = self.try_to_pair(channel, adapter, &inbound, &attempt, event).await?;
+        // With the right code the other event of the same post comes this far as well, or finds the person paired.
+        let is_right = matches!(tried, Tried::Paired | Tried::NoRoom);
+        if is_right && !self.is_unanswered(channel, adapter, event).await? {
+            return Ok(Judged::Done(PlatformAnswer::taken()));
+        }
+        match tried {
             Tried::Changed => Ok(Judged::Changed),
             Tried::Paired => self.say(channel, adapter, &inbound, Counted::Admitted, Some(CONFIRMATION)),
             Tried::Wrong => self.say(channel, adapter, &inbound, Counted::Admitted, Some(WRONG_CODE)),
             Tried::NoRoom => self.say(channel, adapter, &inbound, Counted::Admitted, Some(LIST_IS_FULL)),
+            Tried::Answered => Ok(Judged::Done(PlatformAnswer::taken())),
             Tried::TooOften => self.hint(channel, adapter, &inbound, TOO_MANY_TRIES).await,
         }
+    }
+
+    /// Whether nobody was told yet what became of this try, which may have come as another event before. Asked only
+    /// when there is something to tell: whoever asks first tells it.
+    pub(super) async fn is_unanswered(
+        &self,
+        channel: &KnownChannel,
+        adapter: &dyn EventAdapter,
+        event: Digest,
+    ) -> Result<bool, Error> {
+        if !adapter.splits_events() {
+            return Ok(true);
+        }
+        let counter = format!("try:{}:{}", channel.channel().id, &event.to_hex()[..32]);
+        Ok(!self.store.count_use(&LimitUse { counter, limit: ANSWERS }).await?.is_exceeded())
     }
 
     /// Says something to a stranger, at most once an hour. A platform that waits for a response gets a short one.
@@ -85,11 +109,17 @@ impl Relay {
     async fn try_to_pair(
         &self,
         channel: &Arc<KnownChannel>,
+        adapter: &dyn EventAdapter,
         inbound: &Inbound,
         attempt: &Attempt,
         event: Digest,
     ) -> Result<Tried, Error> {
         let pending = channel.channel().pending.as_ref();
+        let opens = pending.is_some_and(|pending| attempt.opens(&pending.digest, pending.issued, Timestamp::now()));
+        // A wrong try counts once, however many events bring it.
+        if !opens && !self.is_unanswered(channel, adapter, event).await? {
+            return Ok(Tried::Answered);
+        }
         // Each code has counters of its own, so that a stranger's tries do not outlast it.
         let code = pending.map_or(0, |pending| pending.issued.millis());
         let by_channel = format!("pair:{}:{code}", channel.channel().id);
@@ -99,7 +129,6 @@ impl Relay {
                 return Ok(Tried::TooOften);
             }
         }
-        let opens = pending.is_some_and(|pending| attempt.opens(&pending.digest, pending.issued, Timestamp::now()));
         if !opens {
             return Ok(Tried::Wrong);
         }
@@ -136,6 +165,8 @@ enum Tried {
     Wrong,
     TooOften,
     NoRoom,
+    /// Another event brought the same try, and was answered.
+    Answered,
     Changed,
 }
 

@@ -48,7 +48,7 @@ pub enum PlatformAnswer {
 }
 
 impl PlatformAnswer {
-    fn taken() -> Self {
+    pub(super) fn taken() -> Self {
         Self::Body(json!({"ok": true}))
     }
 }
@@ -161,6 +161,9 @@ impl Relay {
         }
         match self.count(channel, is_admitted).await? {
             Counted::Changed => Ok(Judged::Changed),
+            Counted::Admitted if paired_now && !self.is_unanswered(channel, adapter, event).await? => {
+                Ok(Judged::Done(PlatformAnswer::taken()))
+            }
             counted => {
                 let said = if paired_now { super::pair::CONFIRMATION } else { "You are paired already." };
                 self.say(channel, adapter, &inbound, counted, Some(said))
