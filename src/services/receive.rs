@@ -76,8 +76,7 @@ pub(super) enum Counted {
 impl Relay {
     /// Takes an event. When this returns an answer, what was said is safe, or the relay will never want it.
     pub async fn receive(&self, request: PlatformRequest<'_>) -> Result<PlatformAnswer, Error> {
-        let unknown = || Error::no_channel(request.channel);
-        let id: ChannelId = request.channel.parse().map_err(|_| unknown())?;
+        let id: ChannelId = request.channel.parse().map_err(|_| Error::no_channel(request.channel))?;
         let mut channel = match self.known_channel(&id).await? {
             Some(channel) => channel,
             None => return Err(self.not_of_a_platform(&id, request.kind).await?),
@@ -90,7 +89,10 @@ impl Relay {
             }
             match self.judge(&channel, &request, &mut is_admitted).await? {
                 Judged::Done(answer) => return Ok(answer),
-                Judged::Changed => channel = self.load_channel(&id).await?.ok_or_else(unknown)?,
+                Judged::Changed => match self.load_channel(&id).await? {
+                    Some(now) => channel = now,
+                    None => return Err(self.not_of_a_platform(&id, request.kind).await?),
+                },
             }
         }
         Err(Error::TryAgain { message: "the channel is being changed by others at this moment", seconds: 1 })
