@@ -18,6 +18,7 @@ pub mod register_mailbox;
 pub mod reply;
 pub mod responses;
 pub mod speak;
+mod telegram_hook;
 pub mod typing;
 
 use std::sync::atomic::{AtomicBool, Ordering};

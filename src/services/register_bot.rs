@@ -41,23 +41,17 @@ impl Relay {
         let token = secret_field(&fields, "botToken", Telegram::is_token, "a bot token as @BotFather gives it")?;
         let platform = &self.shared.platforms.telegram;
         let bot = platform.read_me(&self.call(platform.get_me(&token)).await?)?;
-        let secrets = ConnectionSecrets { token: token.clone(), events: new_secret() };
-        let webhook_secret = secrets.events.clone();
+        let connection = Connection::Telegram(bot.clone());
+        let secrets = ConnectionSecrets { token, events: new_secret() };
         let new = NewBot {
             kind: ChannelKind::Telegram,
             settings: PlatformSettings::from_json(&fields)?,
-            connection: Connection::Telegram(bot.clone()),
-            secrets,
+            connection: connection.clone(),
+            secrets: secrets.clone(),
         };
         let (id, code) = self.store_bot(caller, new).await?;
-        let url = format!("{}/telegram/{id}", self.public_url()?);
-        let hooked = match self.call(platform.set_webhook(&token, &url, &webhook_secret)).await {
-            Ok(answer) => platform.check(&answer).map_err(Error::from),
-            Err(error) => Err(error.into()),
-        };
-        self.keep_or_undo(caller, &id, hooked).await?;
-        let taken_over = self.take_over(caller, &id, &Connection::Telegram(bot.clone())).await;
-        self.keep_or_undo(caller, &id, taken_over).await?;
+        let connected = self.connect_telegram(caller, &id, &connection, &secrets).await;
+        self.keep_or_undo(caller, &id, connected).await?;
         let answer = json!({
             "channelId": id,
             "botUsername": bot.bot_username,
@@ -65,6 +59,24 @@ impl Relay {
             "pairingLink": Telegram::pairing_link(&bot, code.as_str()),
         });
         Ok(Passed { value: answer, limit: passed.limit })
+    }
+
+    /// Has Telegram send a bot's updates to a channel that is stored, and the channel have the bot.
+    async fn connect_telegram(
+        &self,
+        caller: &Caller,
+        id: &ChannelId,
+        connection: &Connection,
+        secrets: &ConnectionSecrets,
+    ) -> Result<(), Error> {
+        let earlier = self.store.identity_holder(&connection.identity()).await?;
+        self.hook_telegram(id, connection, secrets).await?;
+        let before = self.take_over(caller, id, connection).await?;
+        if before != earlier {
+            // Somebody else registered the bot meanwhile, and Telegram may have heard of that last.
+            self.hook_telegram(id, connection, secrets).await?;
+        }
+        Ok(())
     }
 
     /// Registers a Discord application. Its channel is stored before Discord is told the endpoint, since Discord
@@ -232,18 +244,23 @@ impl Relay {
     }
 
     /// Makes this channel the one that has the bot. Whoever showed the token last has it: an earlier channel is
-    /// disabled, for a reason that its owner can read.
-    async fn take_over(&self, caller: &Caller, id: &ChannelId, connection: &Connection) -> Result<(), Error> {
+    /// disabled, for a reason that its owner can read. Gives which that was.
+    async fn take_over(
+        &self,
+        caller: &Caller,
+        id: &ChannelId,
+        connection: &Connection,
+    ) -> Result<Option<Holder>, Error> {
         let holder = Holder { user: caller.user, channel: id.clone() };
         let before = self.store.hold_identity(&connection.identity(), &holder, true).await?;
-        let Some(before) = before.filter(|before| *before != holder) else { return Ok(()) };
+        let Some(before) = before.filter(|before| *before != holder) else { return Ok(None) };
         let disabled = self.change_stored(&before.user, &before.channel, |channel| {
             channel.taken_over = true;
             channel.disable(TAKEN_OVER);
             Ok(())
         });
         match disabled.await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(Some(before)),
             Err(error) => Err(error),
         }
     }
@@ -282,11 +299,6 @@ impl Relay {
 }
 
 impl Relay {
-    async fn unhook_telegram(&self, token: &SecretString) -> Result<(), Error> {
-        let platform = &self.shared.platforms.telegram;
-        Ok(platform.check(&self.call(platform.delete_webhook(token)).await?)?)
-    }
-
     /// Ends the endpoint first, so that nothing comes any more, then takes the relay's own commands away.
     async fn unhook_discord(&self, token: &SecretString, app: &DiscordApp) -> Result<(), Error> {
         let platform = &self.shared.platforms.discord;
@@ -299,8 +311,8 @@ impl Relay {
     }
 }
 
-/// How long a platform may keep the deletion of a channel waiting.
-const UNHOOK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
+/// How long a platform may keep somebody waiting when a channel goes.
+pub(super) const UNHOOK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
 
 /// A secret in a registration's body. The refusal does not repeat it.
 fn secret_field(

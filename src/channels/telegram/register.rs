@@ -52,6 +52,16 @@ impl Telegram {
         self.call(Method::Post, "deleteWebhook", Some(token)).json(&json!({}))
     }
 
+    /// Asks where the bot's updates are sent. Source: core.telegram.org/bots/api#getwebhookinfo.
+    pub fn get_webhook_info(&self, token: &SecretString) -> ApiCall {
+        self.call(Method::Get, "getWebhookInfo", Some(token))
+    }
+
+    /// Reads the answer to [`Self::get_webhook_info`]: the URL, which is empty when there is none.
+    pub fn read_webhook_url(&self, answer: &ApiAnswer) -> Result<String, RegistrationError> {
+        Ok(outcome(answer)?["url"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Reads the answer to [`Self::set_webhook`] or [`Self::delete_webhook`].
     pub fn check(&self, answer: &ApiAnswer) -> Result<(), RegistrationError> {
         outcome(answer).map(drop)
@@ -151,6 +161,18 @@ mod tests {
         let call = telegram().delete_webhook(&token());
         assert_eq!(call.url.expose_secret(), "https://api.example/bot7000000001:secret_secret/deleteWebhook");
         assert_eq!((call.method, body(&call)), (Method::Post, json!({})));
+    }
+
+    #[test]
+    fn telegram_tells_where_updates_are_sent() {
+        let call = telegram().get_webhook_info(&token());
+        assert_eq!(call.url.expose_secret(), "https://api.example/bot7000000001:secret_secret/getWebhookInfo");
+        for (result, url) in [(json!({"url": "https://a.example/x"}), "https://a.example/x"), (json!({"url": ""}), "")]
+        {
+            let info = answer(200, &json!({"ok": true, "result": result}));
+            assert_eq!(telegram().read_webhook_url(&info), Ok(url.to_owned()));
+        }
+        assert!(telegram().read_webhook_url(&answer(502, &json!(null))).is_err());
     }
 
     #[test]
