@@ -16,9 +16,10 @@ use crate::domain::timestamp::Timestamp;
 const RATE_LIMIT_HEADERS: [&str; 4] =
     ["x-ratelimit-scope", "x-ratelimit-bucket", "x-ratelimit-global", "x-ratelimit-reset-after"];
 
-/// Whether the call did what it was to do.
+/// Whether the call did what it was to do. A page with a good status is not Discord's: something stands before it,
+/// and the call was not made.
 pub(super) fn is_success(answer: &ApiAnswer) -> bool {
-    (200..300).contains(&answer.status)
+    (200..300).contains(&answer.status) && (answer.body.is_empty() || !answer.json().is_null())
 }
 
 /// Whether Discord's edge has shut this machine out, for the sake of all of its bots' calls.

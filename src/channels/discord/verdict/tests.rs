@@ -11,10 +11,19 @@ const VIA: (&str, &str) = ("via", "1.1 google");
 fn an_arrival_counts_and_forgets_how_its_part_was_sent() {
     let reply = Reply::to_message("x");
     let mut progress = Progress { parts: 2, plain: true, by_message: true, ..Progress::default() };
-    for status in [200, 201, 204] {
-        reply.interpret(&mut progress, &answer(status, &[], "not JSON"));
+    for (status, body) in [(200, r#"{"id": "1"}"#), (201, "{}"), (204, "")] {
+        reply.interpret(&mut progress, &answer(status, &[], body));
     }
     assert_eq!(progress, Progress { parts: 5, by_message: true, ..Progress::default() });
+}
+
+#[test]
+fn a_page_with_a_good_status_is_no_arrival() {
+    let mut progress = Progress::default();
+    let page = answer(200, &[("content-type", "text/html")], "<!DOCTYPE html><title>Sign in</title>");
+    let verdict = Reply::to_message("x").interpret(&mut progress, &page);
+    assert_eq!(later(verdict), (None, false));
+    assert_eq!(progress, Progress::default());
 }
 
 #[test]

@@ -77,6 +77,9 @@ fn what_may_come_right_is_tried_again() {
             "{status} {name}"
         );
     }
+    for page in ["<!DOCTYPE html><title>Sign in</title>", "", "{}", "[]"] {
+        assert!(matches!(verdict_of(200, page, None), Verdict::Later { after: None, whole_bot: false, .. }), "{page}");
+    }
     assert!(
         matches!(verdict_of(503, "<html>", Some("7")), Verdict::Later { after: Some(wait), .. } if wait.as_secs() == 7)
     );
