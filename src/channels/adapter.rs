@@ -32,6 +32,9 @@ pub struct RawEvent<'a> {
 pub enum Event {
     /// The platform tries the endpoint out and wants just this answer, with HTTP 200. Counts against no limit.
     Handshake(Value),
+    /// Authentic, and done with by this answer (nothing, if it is null), with HTTP 200. Counts against the limit,
+    /// and gets its answer even beyond: to refuse it would cost as much, and show as a failure.
+    Answered(Value),
     /// Authentic, and nothing that the relay will ever want. Says why, for the log.
     Ignored(&'static str),
     /// Somebody said something.

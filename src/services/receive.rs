@@ -51,6 +51,11 @@ impl PlatformAnswer {
     pub(super) fn taken() -> Self {
         Self::Body(json!({"ok": true}))
     }
+
+    /// An adapter's answer, where null is none.
+    fn of(answer: Value) -> Self {
+        if answer.is_null() { Self::Nothing } else { Self::Body(answer) }
+    }
 }
 
 /// One judgement of an event.
@@ -122,6 +127,12 @@ impl Relay {
         }
         match adapter.parse(&channel.connection, secrets, &request.event) {
             Event::Handshake(answer) => self.shake_hands(channel, answer).await,
+            Event::Answered(answer) => match self.count(channel, is_admitted).await? {
+                Counted::Changed => Ok(Judged::Changed),
+                Counted::Admitted | Counted::Disabled | Counted::OverLimit(_) => {
+                    Ok(Judged::Done(PlatformAnswer::of(answer)))
+                }
+            },
             Event::Ignored(why) => {
                 tracing::debug!(channel = %channel.channel().id, why, "an event is of no interest");
                 match self.count(channel, is_admitted).await? {
@@ -140,7 +151,7 @@ impl Relay {
         if now.is_none_or(|now| now.revision != channel.record.revision) {
             return Ok(Judged::Changed);
         }
-        Ok(Judged::Done(if answer.is_null() { PlatformAnswer::Nothing } else { PlatformAnswer::Body(answer) }))
+        Ok(Judged::Done(PlatformAnswer::of(answer)))
     }
 
     async fn hear(

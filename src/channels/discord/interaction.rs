@@ -31,16 +31,17 @@ pub(super) fn read(app: &DiscordApp, body: &Value) -> Event {
     // Events of the application count their types anew, from a ping that wants an empty answer.
     let Some(kind) = body["type"].as_u64() else { return Event::Ignored("without a type") };
     if body.get("event").is_some() {
-        return Event::Ignored("an event of the application");
+        // Of no interest; but whatever is not an empty answer makes Discord send it again.
+        return Event::Answered(Value::Null);
     }
     match kind {
         0 => Event::Handshake(Value::Null),
         1 => Event::Handshake(json!({"type": 1})),
         2 => command(app, body),
         // A button of a message that another program of this bot made: it must stop spinning.
-        3 => Event::Handshake(json!({"type": 6})),
-        4 => Event::Handshake(json!({"type": 8, "data": {"choices": []}})),
-        5 => Event::Handshake(privately(NO_FORMS)),
+        3 => Event::Answered(json!({"type": 6})),
+        4 => Event::Answered(json!({"type": 8, "data": {"choices": []}})),
+        5 => Event::Answered(privately(NO_FORMS)),
         _ => Event::Ignored("an interaction of an unknown type"),
     }
 }
@@ -50,7 +51,7 @@ fn command(app: &DiscordApp, body: &Value) -> Event {
     let is_typed = data["type"].is_null() || data["type"] == CHAT_INPUT;
     let said = match data["name"].as_str() {
         Some(CHAT) if is_typed => match option(data, MESSAGE_OPTION) {
-            text if text.trim().is_empty() => return Event::Handshake(privately(NOTHING_SAID)),
+            text if text.trim().is_empty() => return Event::Answered(privately(NOTHING_SAID)),
             text => Said { pairing: pairing::recognise(text, Manner::default()), content: text.to_owned(), chat: true },
         },
         Some(PAIR) if is_typed => match option(data, register::CODE_OPTION).trim() {
@@ -61,10 +62,10 @@ fn command(app: &DiscordApp, body: &Value) -> Event {
                 chat: false,
             },
         },
-        _ => return Event::Handshake(privately(UNKNOWN_COMMAND)),
+        _ => return Event::Answered(privately(UNKNOWN_COMMAND)),
     };
     match Command::read(app, body) {
-        None => Event::Handshake(privately(UNREADABLE)),
+        None => Event::Answered(privately(UNREADABLE)),
         Some(command) if command.person.is_bot => Event::Ignored("from a bot"),
         Some(command) => Event::Said(Box::new(command.into_inbound(said))),
     }
