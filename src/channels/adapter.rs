@@ -212,6 +212,12 @@ pub trait SendAdapter: Send + Sync {
         secrets: &ConnectionSecrets,
         conversation: &ConversationKey,
     ) -> Option<ApiCall>;
+
+    /// Why the bot's token is no good any more, if the answer to a call of [`SendAdapter::typing`] says so, on a
+    /// platform that punishes whoever goes on with such a one.
+    fn revoked(&self, _answer: &ApiAnswer) -> Option<String> {
+        None
+    }
 }
 
 /// Why a bot could not be registered. The texts are the platform's and safe to show.

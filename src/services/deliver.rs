@@ -236,7 +236,7 @@ impl Relay {
     }
 
     /// Takes a channel out of service whose platform does not know its token any more.
-    async fn disable(&self, user: &UserId, id: &ChannelId, reason: &str) {
+    pub(super) async fn disable(&self, user: &UserId, id: &ChannelId, reason: &str) {
         let reason = format!("{reason}. Register the bot again with a token that is good.");
         let disabled = self.change_stored(user, id, |channel| {
             channel.disable(&reason);

@@ -68,7 +68,11 @@ impl Relay {
             match adapter.interpret(&outgoing, &mut progress, &answer) {
                 Verdict::Arrived { .. } | Verdict::Reformed => {}
                 Verdict::Later { .. } => return false,
-                Verdict::QuotaSpent { .. } | Verdict::Refused { .. } | Verdict::Revoked { .. } => return true,
+                Verdict::QuotaSpent { .. } | Verdict::Refused { .. } => return true,
+                Verdict::Revoked { reason } => {
+                    self.disable(&channel.user, &channel.channel().id, &reason).await;
+                    return true;
+                }
             }
         }
         true

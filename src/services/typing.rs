@@ -85,7 +85,13 @@ impl Relay {
             && self.shared.signs.is_due(id, &conversation)
         {
             let relay = self.clone();
-            tokio::spawn(async move { relay.call(call).await });
+            tokio::spawn(async move {
+                let Ok(answer) = relay.call(call).await else { return };
+                let kind = channel.channel().kind;
+                if let Some(reason) = relay.shared.platforms.sender(kind).and_then(|adapter| adapter.revoked(&answer)) {
+                    relay.disable(&channel.user, &channel.channel().id, &reason).await;
+                }
+            });
         }
         Ok(())
     }

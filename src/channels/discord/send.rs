@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
+use super::answer::Failure;
 use super::{Discord, snowflake, verdict};
 use crate::channels::adapter::{Outgoing, Progress, SendAdapter, Verdict};
 use crate::channels::api::{ApiAnswer, ApiCall, Method};
@@ -16,6 +17,7 @@ use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::digest::Digest;
 use crate::domain::ids::MessageId;
 use crate::domain::text::{Limit, split};
+use crate::domain::timestamp::Timestamp;
 
 /// How long a command can be answered by its token, in milliseconds: half a minute less than Discord's fifteen
 /// minutes, for clocks that differ and calls that take their time.
@@ -90,6 +92,10 @@ impl SendAdapter for Discord {
     ) -> Option<ApiCall> {
         let path = format!("/channels/{}/typing", segment(&conversation.chat));
         Some(self.bot_call("triggerTyping", Method::Post, &path, &secrets.token))
+    }
+
+    fn revoked(&self, answer: &ApiAnswer) -> Option<String> {
+        (answer.status == 401).then(|| Failure::read(answer, Timestamp::EPOCH).reason)
     }
 }
 
