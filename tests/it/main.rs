@@ -19,6 +19,7 @@ mod ordering;
 mod platform_stand_ins;
 mod redis_faults;
 mod sessions;
+mod slack;
 mod sockets;
 mod store;
 mod support;
