@@ -16,6 +16,7 @@ mod idempotency;
 mod keeping;
 mod limits;
 mod ordering;
+mod pairing;
 mod platform_stand_ins;
 mod redis_faults;
 mod sessions;

@@ -1,5 +1,15 @@
 //! Telegram: a bot, its people and the agent.
 
+mod embedded;
+mod groups;
+mod registration;
+mod repeats;
+mod replies;
+pub mod scene;
+mod taking_over;
+mod unwanted;
+mod updates;
+
 use serde_json::json;
 
 use crate::support::client::{Client, expect};

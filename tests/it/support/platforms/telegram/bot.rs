@@ -97,6 +97,12 @@ impl Bot {
         delivery::post(&self.http, url, header.as_slice(), &update.to_string(), Duration::from_secs(60)).await
     }
 
+    /// Notes that the bot may answer an update which is posted by [`Self::deliver_to`] and is Telegram's own.
+    pub fn may_answer(&self, update: &Value) {
+        let (_, withheld) = self.prepare(update);
+        assert_eq!(withheld, None, "the bot is not shown {update}");
+    }
+
     /// Numbers an update and notes what a bot may do once it has it. Says why it must not be delivered.
     fn prepare(&self, update: &Value) -> (Value, Option<&'static str>) {
         let mut update = update.clone();
