@@ -9,7 +9,7 @@ mod routes;
 mod verifying;
 
 pub use application::{App, Channel, User};
-pub use interaction::Gone;
+pub use interaction::{Gone, Interaction};
 pub use messages::{Sent, Way};
 pub use verifying::Probe;
 

@@ -1,5 +1,6 @@
 //! An application as its owner sees it, the people who use it, and what they do.
 
+use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
 
 use super::interaction::{Answered, Interaction, Open, first_response};
@@ -151,6 +152,12 @@ impl App {
     pub async fn post(&self, url: &str, body: &str) -> Attempt {
         let key = self.state(|app| app.key.clone());
         post_signed(&self.http, url, &key, body).await
+    }
+
+    /// The signature of a body that is sent at this time, in hex.
+    pub fn signature(&self, timestamp: &str, body: &str) -> String {
+        let signature = self.state(|app| app.key.sign(format!("{timestamp}{body}").as_bytes()));
+        hex::encode(signature.to_bytes())
     }
 
     /// A message that somebody wrote in a channel, as the gateway shows it.
