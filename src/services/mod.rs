@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod channels;
 pub mod deliver;
+mod discord_hook;
 pub mod error;
 pub mod ingest;
 pub mod known_channel;

@@ -8,7 +8,6 @@ use super::authenticate::{Caller, Passed};
 use super::channels::{new_secret, put_refusal};
 use super::error::Error;
 use super::pair::new_code;
-use crate::channels::adapter::RegistrationError;
 use crate::channels::telegram::Telegram;
 use crate::channels::{discord, slack};
 use crate::domain::channel::{Channel, ChannelKind, PlatformSettings};
@@ -97,7 +96,7 @@ impl Relay {
             secrets: ConnectionSecrets { token: token.clone(), events: new_secret() },
         };
         let (id, code) = self.store_bot(caller, new).await?;
-        let set_up = self.set_up_discord(&token, &app, &id).await;
+        let set_up = self.hook_discord(&id, &app, &token).await;
         let warning = self.keep_or_undo(caller, &id, set_up).await?;
         let taken_over = self.take_over(caller, &id, &Connection::Discord(app.clone())).await;
         self.keep_or_undo(caller, &id, taken_over).await?;
@@ -116,28 +115,6 @@ impl Relay {
             None => platform.read_me(&self.call(platform.get_me(token)).await?)?,
         };
         Ok(application.with_bot(bot))
-    }
-
-    /// Makes the commands known, then the endpoint. An endpoint that Discord refuses is left to the owner to set.
-    async fn set_up_discord(
-        &self,
-        token: &SecretString,
-        app: &DiscordApp,
-        id: &ChannelId,
-    ) -> Result<Option<String>, Error> {
-        let platform = &self.shared.platforms.discord;
-        for command in platform.commands(token, app) {
-            platform.check(&self.call(command).await?)?;
-        }
-        let url = format!("{}/discord/{id}", self.public_url()?);
-        match platform.check(&self.call(platform.set_endpoint(token, &url)).await?) {
-            Ok(()) => Ok(None),
-            Err(RegistrationError::Refused(reason)) => Ok(Some(format!(
-                "Discord did not take the interactions endpoint ({reason}). Set it by hand in the Developer Portal, \
-                 General Information, Interactions Endpoint URL: {url}"
-            ))),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Registers a Slack app. Slack takes the events' URL from its owner only.
@@ -225,8 +202,7 @@ impl Relay {
         }
     }
 
-    /// Leaves nothing behind of a registration that failed, on the platform's side either: a call that was not
-    /// answered may have been heeded.
+    /// Leaves nothing behind of a registration that failed.
     pub(super) async fn keep_or_undo<T>(
         &self,
         caller: &Caller,
@@ -234,9 +210,6 @@ impl Relay {
         outcome: Result<T, Error>,
     ) -> Result<T, Error> {
         if outcome.is_err() {
-            if let Some(record) = self.store.read_channel(&caller.user, id).await? {
-                self.unhook(caller, &record).await;
-            }
             self.store.delete_channel(&caller.user, id).await?;
             self.forget_channel(id);
         }
@@ -280,10 +253,10 @@ impl Relay {
         }
         let unhooked = match (&channel.connection, &channel.secrets) {
             (Connection::Telegram(_), Some(secrets)) => {
-                tokio::time::timeout(UNHOOK_TIMEOUT, self.unhook_telegram(&secrets.token)).await
+                tokio::time::timeout(UNHOOK_TIMEOUT, self.unhook_telegram(&id, &secrets.token)).await
             }
             (Connection::Discord(app), Some(secrets)) => {
-                tokio::time::timeout(UNHOOK_TIMEOUT, self.unhook_discord(&secrets.token, app)).await
+                tokio::time::timeout(UNHOOK_TIMEOUT, self.unhook_discord(&id, app, &secrets.token)).await
             }
             _ => Ok(Ok(())),
         };
@@ -295,19 +268,6 @@ impl Relay {
         if let Err(error) = self.store.drop_identity(&identity, &holder).await {
             tracing::warn!(%error, "a deleted channel's bot could not be freed; it lapses by itself");
         }
-    }
-}
-
-impl Relay {
-    /// Ends the endpoint first, so that nothing comes any more, then takes the relay's own commands away.
-    async fn unhook_discord(&self, token: &SecretString, app: &DiscordApp) -> Result<(), Error> {
-        let platform = &self.shared.platforms.discord;
-        platform.check(&self.call(platform.clear_endpoint(token)).await?)?;
-        let listed = self.call(platform.list_commands(token, app)).await?;
-        for command in platform.read_own_commands(&listed)? {
-            platform.check(&self.call(platform.delete_command(token, app, &command)).await?)?;
-        }
-        Ok(())
     }
 }
 

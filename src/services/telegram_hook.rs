@@ -34,8 +34,20 @@ impl Relay {
         outcome
     }
 
-    /// Has Telegram send the bot's updates nowhere.
-    pub(super) async fn unhook_telegram(&self, token: &SecretString) -> Result<(), Error> {
+    /// Has Telegram send the bot's updates nowhere. Another program's webhook is left alone, if Telegram says that
+    /// there is one.
+    pub(super) async fn unhook_telegram(&self, id: &ChannelId, token: &SecretString) -> Result<(), Error> {
+        let platform = &self.shared.platforms.telegram;
+        let set = match self.call(platform.get_webhook_info(token)).await {
+            Ok(answer) => platform.read_webhook_url(&answer).unwrap_or_default(),
+            Err(error) => return Err(error.into()),
+        };
+        // By its end: the relay may have been reached under another name when it was set.
+        let is_another_s = !set.is_empty() && !set.ends_with(&format!("/telegram/{id}"));
+        if is_another_s { Ok(()) } else { self.delete_webhook(token).await }
+    }
+
+    async fn delete_webhook(&self, token: &SecretString) -> Result<(), Error> {
         self.done_by_telegram(self.shared.platforms.telegram.delete_webhook(token)).await
     }
 
@@ -53,7 +65,7 @@ impl Relay {
                 let url = self.telegram_url(&holder.channel().id)?;
                 self.done_by_telegram(platform.set_webhook(token, &url, &secrets.events)).await
             }
-            None => self.unhook_telegram(token).await,
+            None => self.delete_webhook(token).await,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Application {
     pub verify_key: String,
     /// Its bot. Where the answer leaves it out, [`Discord::get_me`] tells.
     pub bot: Option<BotUser>,
+    /// Where its interactions go, if anywhere.
+    pub endpoint: Option<String>,
 }
 
 /// A bot.
@@ -85,7 +87,8 @@ impl Discord {
         let id = snowflake::read(&body["id"]).ok_or_else(unreadable)?;
         let verify_key = body["verify_key"].as_str().ok_or_else(unreadable)?;
         check_discord_key(verify_key).map_err(|_| unreadable())?;
-        Ok(Application { id, verify_key: verify_key.to_owned(), bot: BotUser::read(&body["bot"]) })
+        let endpoint = body["interactions_endpoint_url"].as_str().map(str::to_owned);
+        Ok(Application { id, verify_key: verify_key.to_owned(), bot: BotUser::read(&body["bot"]), endpoint })
     }
 
     /// Asks which bot the token belongs to; for [`Discord::read_me`].
