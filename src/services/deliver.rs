@@ -97,8 +97,9 @@ impl Relay {
             None => return,
         };
         let frame = outcome.status.map(|status| frame(&delivery, status, &outcome.settlement));
-        // Within the lease nobody else has the reply, so noting what happened is worth some tries.
-        while begun.elapsed() < self.shared.delivery.lease {
+        // Nothing is noted for whoever lost the lease, so noting what happened is worth some tries.
+        let ended = Instant::now();
+        loop {
             match self.store.settle_delivery(&delivery, &outcome.settlement, frame.as_deref()).await {
                 Ok(is_noted) => {
                     let status = outcome.status.unwrap_or("postponed");
@@ -107,6 +108,9 @@ impl Relay {
                 }
                 Err(error) => {
                     tracing::warn!(%error, response = %delivery.response, "what became of a reply could not be noted");
+                    if ended.elapsed() >= self.shared.delivery.lease {
+                        return;
+                    }
                     tokio::time::sleep(SETTLE_RETRY).await;
                 }
             }
