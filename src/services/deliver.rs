@@ -170,7 +170,7 @@ impl Relay {
                     if parts.adapter.next_call(&parts.outgoing(now()), &progress).is_none() {
                         return Some(Outcome::delivered(pause));
                     }
-                    if !self.note_part(delivery, &progress).await {
+                    if !self.note_progress(delivery, &progress).await {
                         return None;
                     }
                     match wanted {
@@ -179,7 +179,13 @@ impl Relay {
                         None => {}
                     }
                 }
-                Verdict::Reformed if forms < MAX_FORMS => forms += 1,
+                Verdict::Reformed if forms < MAX_FORMS => {
+                    forms += 1;
+                    // The lease is long enough for one call.
+                    if !self.note_progress(delivery, &progress).await {
+                        return None;
+                    }
+                }
                 Verdict::Reformed => return Some(Outcome::failed("the platform takes the message in no form")),
                 Verdict::Later { after, reason, whole_bot } => {
                     if whole_bot {
@@ -201,8 +207,9 @@ impl Relay {
         }
     }
 
-    /// Notes that a part arrived; false when the lease was lost. If the store is away the part may arrive twice.
-    async fn note_part(&self, delivery: &Delivery, progress: &Progress) -> bool {
+    /// Notes how far it came, and renews the lease; false when that was lost. If the store is away a part may arrive
+    /// twice.
+    async fn note_progress(&self, delivery: &Delivery, progress: &Progress) -> bool {
         let lease = millis(self.shared.delivery.lease);
         let part = Settlement::Part { progress: to_text(progress), lease };
         match self.store.settle_delivery(delivery, &part, None).await {
