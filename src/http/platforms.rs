@@ -25,8 +25,9 @@ async fn receive(
     let headers = request.headers();
     let query = Query::of(&request);
     let event = RawEvent { header: &|name| header(headers, name), secret: query.get("secret"), body: &body };
-    Ok(match relay.receive(PlatformRequest { kind, channel, event }).await? {
-        PlatformAnswer::Body(answer) => json(HttpResponse::Ok(), answer.to_string(), None),
+    let passed = relay.receive(PlatformRequest { kind, channel, event }).await?;
+    Ok(match passed.value {
+        PlatformAnswer::Body(answer) => json(HttpResponse::Ok(), answer.to_string(), passed.limit.as_ref()),
         PlatformAnswer::Nothing => HttpResponse::build(StatusCode::NO_CONTENT).finish(),
     })
 }

@@ -114,12 +114,12 @@ impl Relay {
         notice: &ReceivedNotice,
         refusal: Option<&'static str>,
     ) -> Result<Wanted, Error> {
-        let mut is_admitted = false;
+        let mut admitted = None;
         for _ in 0..TRIES {
             if !matches!(channel.connection, Connection::Email(_)) {
                 return Ok(Wanted::No);
             }
-            match self.count(&channel, &mut is_admitted).await? {
+            match self.count(&channel, &mut admitted).await? {
                 Counted::OverLimit(status) => return Ok(Wanted::Later(Error::Limited(status))),
                 Counted::Disabled => return Ok(Wanted::No),
                 Counted::Changed => match self.load_channel(&channel.channel().id).await? {

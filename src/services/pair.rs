@@ -14,7 +14,7 @@ use crate::channels::adapter::{EventAdapter, Inbound};
 use crate::domain::channel::{ChannelKind, InvalidSettings};
 use crate::domain::connection::{ConnectionSecrets, Pending};
 use crate::domain::digest::Digest;
-use crate::domain::limit::Limit;
+use crate::domain::limit::{Limit, LimitStatus};
 use crate::domain::pairing::{Attempt, PairingCode, Request};
 use crate::domain::timestamp::Timestamp;
 use crate::store::LimitUse;
@@ -45,9 +45,9 @@ impl Relay {
         _secrets: &ConnectionSecrets,
         inbound: Inbound,
         event: Digest,
-        is_admitted: &mut bool,
+        admitted: &mut Option<LimitStatus>,
     ) -> Result<Judged, Error> {
-        let counted = self.count(channel, is_admitted).await?;
+        let counted = self.count(channel, admitted).await?;
         if !matches!(counted, Counted::Admitted) || inbound.only_in_known_conversation {
             return self.say(channel, adapter, &inbound, counted, None);
         }

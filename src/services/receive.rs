@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::Relay;
+use super::authenticate::Passed;
 use super::error::Error;
 use super::known_channel::KnownChannel;
 use crate::channels::adapter::{Event, EventAdapter, Inbound, RawEvent, Spoken};
@@ -80,20 +81,20 @@ pub(super) enum Counted {
 
 impl Relay {
     /// Takes an event. When this returns an answer, what was said is safe, or the relay will never want it.
-    pub async fn receive(&self, request: PlatformRequest<'_>) -> Result<PlatformAnswer, Error> {
+    pub async fn receive(&self, request: PlatformRequest<'_>) -> Result<Passed<PlatformAnswer>, Error> {
         let id: ChannelId = request.channel.parse().map_err(|_| Error::no_channel(request.channel))?;
         let mut channel = match self.known_channel(&id).await? {
             Some(channel) => channel,
             None => return Err(self.not_of_a_platform(&id, request.kind).await?),
         };
-        let mut is_admitted = false;
+        let mut admitted = None;
         for _ in 0..TRIES {
             let actual = channel.channel().kind;
             if actual != request.kind {
                 return Err(wrong_platform(actual, request.kind));
             }
-            match self.judge(&channel, &request, &mut is_admitted).await? {
-                Judged::Done(answer) => return Ok(answer),
+            match self.judge(&channel, &request, &mut admitted).await? {
+                Judged::Done(value) => return Ok(Passed { value, limit: admitted }),
                 Judged::Changed => match self.load_channel(&id).await? {
                     Some(now) => channel = now,
                     None => return Err(self.not_of_a_platform(&id, request.kind).await?),
@@ -113,7 +114,7 @@ impl Relay {
         &self,
         channel: &Arc<KnownChannel>,
         request: &PlatformRequest<'_>,
-        is_admitted: &mut bool,
+        admitted: &mut Option<LimitStatus>,
     ) -> Result<Judged, Error> {
         let (Some(adapter), Some(secrets)) = (self.shared.platforms.events(request.kind), &channel.secrets) else {
             return Err(Error::Internal("a channel without the secrets of its platform".to_owned()));
@@ -127,7 +128,7 @@ impl Relay {
         }
         match adapter.parse(&channel.connection, secrets, &request.event) {
             Event::Handshake(answer) => self.shake_hands(channel, answer).await,
-            Event::Answered(answer) => match self.count(channel, is_admitted).await? {
+            Event::Answered(answer) => match self.count(channel, admitted).await? {
                 Counted::Changed => Ok(Judged::Changed),
                 Counted::Admitted | Counted::Disabled | Counted::OverLimit(_) => {
                     Ok(Judged::Done(PlatformAnswer::of(answer)))
@@ -135,13 +136,13 @@ impl Relay {
             },
             Event::Ignored(why) => {
                 tracing::debug!(channel = %channel.channel().id, why, "an event is of no interest");
-                match self.count(channel, is_admitted).await? {
+                match self.count(channel, admitted).await? {
                     Counted::Changed => Ok(Judged::Changed),
                     Counted::OverLimit(status) => Err(Error::Limited(status)),
                     Counted::Admitted | Counted::Disabled => Ok(Judged::Done(PlatformAnswer::taken())),
                 }
             }
-            Event::Said(inbound) => self.hear(channel, adapter, secrets, *inbound, is_admitted).await,
+            Event::Said(inbound) => self.hear(channel, adapter, secrets, *inbound, admitted).await,
         }
     }
 
@@ -160,19 +161,19 @@ impl Relay {
         adapter: &dyn EventAdapter,
         secrets: &ConnectionSecrets,
         inbound: Inbound,
-        is_admitted: &mut bool,
+        admitted: &mut Option<LimitStatus>,
     ) -> Result<Judged, Error> {
         let event = Digest::of(inbound.repeat_key.as_bytes());
         if !channel.channel().allows(&inbound.sender) {
-            return self.hear_stranger(channel, adapter, secrets, inbound, event, is_admitted).await;
+            return self.hear_stranger(channel, adapter, secrets, inbound, event, admitted).await;
         }
         let paired_now = channel.channel().paired_by == Some(event);
         // A command to pair is a question to the relay, where it is more than a text.
         let asks_relay = inbound.answers_in_response && !inbound.is_question;
         if !paired_now && !asks_relay {
-            return self.take_in(channel, adapter, inbound, event, *is_admitted).await;
+            return self.take_in(channel, adapter, inbound, event, admitted).await;
         }
-        match self.count(channel, is_admitted).await? {
+        match self.count(channel, admitted).await? {
             Counted::Changed => Ok(Judged::Changed),
             Counted::Admitted if paired_now && !self.is_unanswered(channel, adapter, event).await? => {
                 Ok(Judged::Done(PlatformAnswer::taken()))
@@ -191,14 +192,14 @@ impl Relay {
         adapter: &dyn EventAdapter,
         mut inbound: Inbound,
         event: Digest,
-        is_admitted: bool,
+        admitted: &mut Option<LimitStatus>,
     ) -> Result<Judged, Error> {
         let id = &channel.channel().id;
         let details = self.seal_answer(channel, &mut inbound);
         let origin = Origin { conversation: inbound.conversation.clone(), details, is_question: inbound.is_question };
         let record = new_record(channel, &inbound);
         let ingest = Ingest {
-            is_admitted,
+            is_admitted: admitted.is_some(),
             idempotency: Some(event),
             record: Some(&record),
             origin: Some(&origin),
@@ -207,10 +208,18 @@ impl Relay {
         };
         let refused = |counted| self.say(channel, adapter, &inbound, counted, None);
         match self.store.append_message(&ingest).await? {
-            IngestOutcome::Accepted(..) | IngestOutcome::Duplicate(..) => {}
-            IngestOutcome::NotKnown(_) => return Ok(Judged::Done(PlatformAnswer::taken())),
+            IngestOutcome::Accepted(_, status) | IngestOutcome::Duplicate(_, status) => {
+                admitted.get_or_insert(status);
+            }
+            IngestOutcome::NotKnown(status) => {
+                admitted.get_or_insert(status);
+                return Ok(Judged::Done(PlatformAnswer::taken()));
+            }
             IngestOutcome::OverLimit(status) => return refused(Counted::OverLimit(status)),
-            IngestOutcome::Disabled(_) => return refused(Counted::Disabled),
+            IngestOutcome::Disabled(status) => {
+                admitted.get_or_insert(status);
+                return refused(Counted::Disabled);
+            }
             IngestOutcome::Changed | IngestOutcome::NoChannel | IngestOutcome::WrongKind(_) => {
                 return Ok(Judged::Changed);
             }
@@ -241,16 +250,20 @@ impl Relay {
     }
 
     /// Counts an event that is not stored.
-    pub(super) async fn count(&self, channel: &KnownChannel, is_admitted: &mut bool) -> Result<Counted, Error> {
-        let ingest = Ingest { is_admitted: *is_admitted, ..self.ingest_of(channel) };
+    pub(super) async fn count(
+        &self,
+        channel: &KnownChannel,
+        admitted: &mut Option<LimitStatus>,
+    ) -> Result<Counted, Error> {
+        let ingest = Ingest { is_admitted: admitted.is_some(), ..self.ingest_of(channel) };
         Ok(match self.store.append_message(&ingest).await? {
             IngestOutcome::OverLimit(status) => Counted::OverLimit(status),
-            IngestOutcome::Disabled(_) => {
-                *is_admitted = true;
+            IngestOutcome::Disabled(status) => {
+                admitted.get_or_insert(status);
                 Counted::Disabled
             }
-            IngestOutcome::Admitted(_) => {
-                *is_admitted = true;
+            IngestOutcome::Admitted(status) => {
+                admitted.get_or_insert(status);
                 Counted::Admitted
             }
             _ => Counted::Changed,

@@ -105,6 +105,10 @@ async fn what_is_over_the_limit_comes_again_and_is_not_lost() {
         assert_eq!(attempt.json()["code"], "rate_limited");
         assert_eq!(attempt.header("RateLimit-Limit"), Some("6"));
     }
+    let taken = deliveries.iter().flatten().flat_map(|delivery| &delivery.attempts).filter(|one| one.is_accepted());
+    let mut left: Vec<_> = taken.map(|one| one.header("RateLimit-Remaining").unwrap().to_owned()).collect();
+    left.sort();
+    assert_eq!(left[..2], ["0", "1"], "those that are taken say how many more may come");
     // Six in the first two seconds, the others afterwards.
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     let messages = scene.messages().await;
