@@ -8,6 +8,7 @@ mod channels;
 mod cluster;
 mod conversation;
 mod dead_replica;
+mod delivery;
 mod discord;
 mod edge;
 mod email;

@@ -1,0 +1,16 @@
+//! Replies on their way out: whatever replicas, platforms and the store do, what was acknowledged arrives, in
+//! order, and where it should.
+
+mod backlog;
+mod deletion;
+mod destinations;
+mod fate;
+mod frames;
+mod line;
+mod mixed;
+mod order;
+mod redis_away;
+mod refusals;
+mod replicas;
+mod retries;
+mod typing;
