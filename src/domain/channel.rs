@@ -149,9 +149,9 @@ pub struct Channel {
     /// The pairing code, or for mail the verification token, that was given out and not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// Digest of the last event that paired somebody: its redelivery is answered like the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paired_by: Option<Digest>,
+    /// Digests of the last events that paired somebody: a redelivery is answered like the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired_by: Vec<Digest>,
     /// Why the relay itself disabled the channel, for its owner to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
@@ -312,7 +312,7 @@ impl NewChannel {
             sealed_secret: Some(sealed_secret),
             connection: None,
             pending: None,
-            paired_by: None,
+            paired_by: Vec::new(),
             disabled_reason: None,
             taken_over: false,
         }

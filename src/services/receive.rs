@@ -167,7 +167,7 @@ impl Relay {
         if !channel.channel().allows(&inbound.sender) {
             return self.hear_stranger(channel, adapter, secrets, inbound, event, admitted).await;
         }
-        let paired_now = channel.channel().paired_by == Some(event);
+        let paired_now = channel.channel().paired_by.contains(&event);
         // A command to pair is a question to the relay, where it is more than a text.
         let asks_relay = inbound.answers_in_response && !inbound.is_question;
         if !paired_now && !asks_relay {

@@ -8,6 +8,9 @@ use crate::domain::digest::Digest;
 use crate::domain::fields::{Fields, InvalidField};
 use crate::domain::ids::ChannelId;
 
+/// Events that paired somebody which are remembered. Platforms deliver again within minutes, hardly ever later.
+const MAX_PAIRED_BY: usize = 8;
+
 /// Settings that a client sends along when it registers a bot, app or mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformSettings {
@@ -52,7 +55,7 @@ impl Channel {
             sealed_secret,
             connection: Some(connection),
             pending: Some(pending),
-            paired_by: None,
+            paired_by: Vec::new(),
             disabled_reason: None,
             taken_over: false,
         }
@@ -94,7 +97,9 @@ impl Channel {
     pub fn pair(&mut self, person: Value, event: Digest) -> Result<(), InvalidSettings> {
         self.allow(person)?;
         self.pending = None;
-        self.paired_by = Some(event);
+        self.paired_by.push(event);
+        let surplus = self.paired_by.len().saturating_sub(MAX_PAIRED_BY);
+        self.paired_by.drain(..surplus);
         Ok(())
     }
 
@@ -163,6 +168,17 @@ mod tests {
         assert!(!mail.allows(&json!("ana@bucher.example")) && !mail.allows(&json!("ana@xn--bcher-kva.example.org")));
         mail.allow(json!("bob@\u{fffd}.example")).unwrap();
         assert!(!mail.allows(&json!("bob@.example")));
+    }
+
+    #[test]
+    fn the_last_events_that_paired_are_remembered_and_no_more() {
+        let mut channel = channel(ChannelKind::Telegram);
+        let event = |n: u8| Digest::of(&[n]);
+        for n in 0..10 {
+            channel.pair(json!(n), event(n)).unwrap();
+        }
+        let known: Vec<bool> = (0..10).map(|n| channel.paired_by.contains(&event(n))).collect();
+        assert_eq!(known, [false, false, true, true, true, true, true, true, true, true]);
     }
 
     #[test]

@@ -81,6 +81,12 @@ pub async fn whoever_opens_the_link_is_paired(scene: &Scene) {
     assert_words(scene, &expected).await;
     assert_eq!(scene.allowed().await, json!([scene.ana.id, scene.ben.id]));
     assert_eq!(scene.messages().await.len(), texts.len());
+
+    // That of the first person, too, though another has paired since.
+    assert_eq!(scene.post_to(scene.a(), &pairing).await.status, Some(200));
+    expected.push((scene.ana.id, PAIRED));
+    assert_words(scene, &expected).await;
+    assert_eq!(scene.messages().await.len(), texts.len());
     for replica in &scene.replicas {
         assert!(!replica.log().contains(&new), "a code stands in the log of a replica");
     }
