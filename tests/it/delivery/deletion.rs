@@ -25,8 +25,8 @@ async fn replies_of_a_deleted_channel_are_dropped(platforms: &Platforms, a: &Rep
     let early = doomed.reply(&agent, a, 0, "early").await;
     becomes(&agent, b, &early, "delivered").await;
     // One waits for its next try with another behind it, one is under way with another behind it.
-    doomed.fault(Fault::TooMany(Duration::from_secs(1)), 1, Some(0));
-    doomed.fault(Fault::Slow(Duration::from_millis(700)), 1, Some(1));
+    doomed.fault(Fault::TooMany(Duration::from_secs(2)), 1, Some(0));
+    doomed.fault(Fault::Slow(Duration::from_secs(2)), 1, Some(1));
     let mut waiting = Vec::new();
     for talk in 0..2 {
         for text in ["one", "two"] {
@@ -39,7 +39,7 @@ async fn replies_of_a_deleted_channel_are_dropped(platforms: &Platforms, a: &Rep
     delete(&agent, b, &doomed.id).await;
 
     // One that is due later than those which were dropped, on another channel, shows when that time is over.
-    kept.fault(Fault::TooMany(Duration::from_secs(3)), 1, None);
+    kept.fault(Fault::TooMany(Duration::from_secs(4)), 1, None);
     let last = kept.reply(&agent, a, 0, "last").await;
     becomes(&agent, a, &last, "delivered").await;
     let told = [socket.expect("delivery").await, socket.expect("delivery").await];
@@ -82,7 +82,7 @@ async fn a_bot_that_is_registered_again_answers_for_its_new_channel_only() {
     platforms.lead_to(&[&a]);
     let agent = Client::register(&a).await;
     let line = Line::open(&platforms, &agent, &a, "telegram", 1).await;
-    line.fault(Fault::TooMany(Duration::from_secs(1)), 1, None);
+    line.fault(Fault::TooMany(Duration::from_secs(2)), 1, None);
     let waiting = line.reply(&agent, &a, 0, "of the old channel").await;
     becomes(&agent, &a, &waiting, "retrying").await;
     let next = Client::register(&b).await;

@@ -8,7 +8,7 @@ use crate::support::client::{Client, expect};
 use crate::support::cluster::RedisCluster;
 use crate::support::platforms::deployment::Platforms;
 use crate::support::platforms::telegram::Refusal;
-use crate::support::platforms::{Misbehaviour, telegram};
+use crate::support::platforms::{Misbehaviour, Rule, telegram};
 use crate::support::relay::{Replica, Setup};
 use crate::support::socket::Socket;
 
@@ -52,7 +52,7 @@ async fn each_failed_try_and_the_end_are_told_on_the_sockets_of_every_replica() 
     assert_eq!(fate(&status(&agent, &a, &id).await), ("pending".to_owned(), 0, None));
     let (state, attempts, error) = both_are_told(&mut sockets, &agent, [&a, &b], &line, &id).await;
     assert_eq!((state.as_str(), attempts), ("retrying", 1));
-    assert_eq!(error.as_deref(), Some("the platform did not answer within 1 seconds"));
+    assert_eq!(error.as_deref(), Some("the platform did not answer within 2 seconds"));
     let told = both_are_told(&mut sockets, &agent, [&a, &b], &line, &id).await;
     assert_eq!(told, ("delivered".to_owned(), 2, None));
 
@@ -129,7 +129,8 @@ async fn on_a_cluster_every_user_is_told_wherever_they_are_kept() {
         let mut socket = listen(&agent, &b).await;
         let delivered = line.reply(&agent, &a, 0, "one").await;
         assert_eq!(told(&mut socket, &line.id, &delivered).await, ("delivered".to_owned(), 1, None));
-        platforms.telegram.misbehave_on("sendMessage", refuse(Refusal::Blocked));
+        let refusal = Rule::new(refuse(Refusal::Blocked)).on("sendMessage");
+        platforms.telegram.rule(refusal.when(|call| call.body["text"] == "two"));
         let failed = line.reply(&agent, &b, 0, "two").await;
         assert_eq!(told(&mut socket, &line.id, &failed).await.0, "failed");
         line.fault(Fault::Status(502), 1, Some(0));

@@ -18,9 +18,9 @@ use crate::support::relay::{Replica, Setup};
 /// The platforms by the types of their channels.
 pub const ALL: [&str; 4] = ["telegram", "discord", "slack", "email"];
 
-/// With calls that may take a second, and replies that are another replica's six seconds after they were taken.
+/// With calls that may take two seconds, and replies that are another replica's seven seconds after they were taken.
 pub fn hasty(setup: Setup) -> Setup {
-    setup.with("CHAOS_DELIVERY_CALL_SECONDS", "1").with("CHAOS_DELIVERY_LEASE_SECONDS", "6")
+    setup.with("CHAOS_DELIVERY_CALL_SECONDS", "2").with("CHAOS_DELIVERY_LEASE_SECONDS", "7")
 }
 
 /// What can go wrong everywhere.

@@ -22,7 +22,7 @@ const TALKS: usize = 10;
 /// Replies in each conversation.
 const REPLIES: usize = 8;
 /// How long a call may be under way, with a margin.
-const CALL: Duration = Duration::from_millis(1500);
+const CALL: Duration = Duration::from_millis(2500);
 
 /// Numbers that look random and are the same for the same seed.
 struct Dice(u64);
@@ -44,7 +44,7 @@ fn misbehave_at_random(line: &Line, dice: &mut Dice) {
                 2 => Fault::Status(503),
                 3 => Fault::Reset,
                 4 => Fault::AnswerLost,
-                5 => Fault::Slow(Duration::from_millis(200 + dice.below(1200))),
+                5 => Fault::Slow(Duration::from_millis(100 + dice.below(400))),
                 6 => Fault::Hang,
                 _ => Fault::Garbage,
             };
@@ -119,10 +119,7 @@ fn check(line: &Line, talk: usize, acknowledged: &[Acknowledged], killed: Instan
             let was_killed = call.at <= killed && killed - call.at < CALL;
             call.answered.is_none() || was_killed
         };
-        // A call that was answered later than the relay waits counts as one whose answer was lost.
-        let was_late = |pair: &[Call]| pair[1].at - pair[0].at > CALL;
-        let excuses =
-            calls.iter().filter(may_not_be_known).count() + calls.windows(2).filter(|pair| was_late(pair)).count();
+        let excuses = calls.iter().filter(may_not_be_known).count();
         assert!(times <= 1 + excuses, "{text:?} came {times} times: {calls:#?}");
         assert_ne!(line.platform, "discord", "Discord recognises a repeat: {calls:#?}");
     }

@@ -198,10 +198,9 @@ async fn what_became_due_while_redis_was_frozen_is_delivered_as_soon_as_it_is_ba
     for replica in [&a, &b] {
         eventually("the replica is not ready", || async { (!replica.is_ready().await).then_some(()) }).await;
     }
-    sleep(Duration::from_secs(2)).await;
     server.resume();
     let back = Instant::now();
     line.was_sent(0, 1).await;
-    assert!(back.elapsed() < Duration::from_secs(6), "{:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
     becomes(&agent, &b, &id, "delivered").await;
 }

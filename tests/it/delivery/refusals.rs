@@ -1,9 +1,11 @@
 //! Refusals that are for good: told in the platform's words, listed for the operator, and never tried again.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::fate::{becomes, fate, listen, told};
-use super::line::{ALL, Line};
+use super::line::{ALL, Fault, Line};
 use crate::support::client::{Client, expect};
 use crate::support::platforms::deployment::Platforms;
 use crate::support::platforms::{Misbehaviour, discord, resend, slack, telegram};
@@ -127,7 +129,7 @@ async fn replies_that_wait_behind_one_that_found_the_token_revoked_end_without_a
     platforms.lead_to(&[&a]);
     let agent = Client::register(&a).await;
     let line = Line::open(&platforms, &agent, &a, "telegram", 1).await;
-    line.fault(super::line::Fault::Status(500), 1, None);
+    line.fault(Fault::TooMany(Duration::from_secs(2)), 1, None);
     let mut ids = Vec::new();
     for text in ["one", "two", "three"] {
         ids.push(line.reply(&agent, &a, 0, text).await);

@@ -45,7 +45,7 @@ async fn after_an_outage_of_any_kind_a_reply_is_tried_again_after_about_a_second
             let (_, attempts, error) = fate(&becomes(&agent, &a, id, "delivered").await);
             assert_eq!((attempts, error), (2, None), "{what}");
             assert_eq!((line.sent(talk), line.calls(talk).len()), (vec![format!("{fault:?}")], 2), "{what}");
-            let took = if matches!(fault, Fault::Hang) { Duration::from_secs(1) } else { Duration::ZERO };
+            let took = if matches!(fault, Fault::Hang) { Duration::from_secs(2) } else { Duration::ZERO };
             let wait = wait(line, talk, took);
             assert!(
                 wait >= Duration::from_millis(800) && wait <= Duration::from_millis(1200) + SLACK,
@@ -64,7 +64,7 @@ async fn a_reply_whose_answer_was_lost_comes_twice_only_where_the_platform_canno
     let agent = Client::register(&a).await;
     let of_line = async |line: &Line| {
         line.fault(Fault::AnswerLost, 1, Some(0));
-        line.fault(Fault::Slow(Duration::from_secs(2)), 1, Some(1));
+        line.fault(Fault::Slow(Duration::from_secs(3)), 1, Some(1));
         let ids = [line.reply(&agent, &a, 0, "lost").await, line.reply(&agent, &a, 1, "late").await];
         for (talk, id) in ids.iter().enumerate() {
             assert_eq!(fate(&becomes(&agent, &a, id, "delivered").await).1, 2);
@@ -113,7 +113,7 @@ async fn a_limit_for_all_of_a_bot_holds_back_its_other_conversations_and_no_othe
     let agent = Client::register(&a).await;
     let line = Line::open(&platforms, &agent, &a, "discord", 2).await;
     let other = Line::open(&platforms, &agent, &a, "discord", 1).await;
-    let asked = Duration::from_millis(1700);
+    let asked = Duration::from_millis(2700);
     let limit = discord::Refusal::GlobalLimit { retry_after: asked };
     platforms.discord.misbehave_on("createMessage", Misbehaviour::Refuse(limit));
     let limited = line.reply(&agent, &a, 0, "limited").await;
