@@ -321,7 +321,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A random number from 0 to 1; its middle when the system gives none.
-pub(super) fn jitter() -> f64 {
+fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 

@@ -12,7 +12,7 @@ use super::known_channel::KnownChannel;
 use super::receive::{Counted, Judged, PlatformAnswer};
 use crate::channels::adapter::{EventAdapter, Inbound};
 use crate::domain::channel::{ChannelKind, InvalidSettings};
-use crate::domain::connection::{ConnectionSecrets, Pending};
+use crate::domain::connection::Pending;
 use crate::domain::digest::Digest;
 use crate::domain::limit::{Limit, LimitStatus};
 use crate::domain::pairing::{Attempt, PairingCode, Request};
@@ -42,7 +42,6 @@ impl Relay {
         &self,
         channel: &Arc<KnownChannel>,
         adapter: &dyn EventAdapter,
-        _secrets: &ConnectionSecrets,
         inbound: Inbound,
         event: Digest,
         admitted: &mut Option<LimitStatus>,

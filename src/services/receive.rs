@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Relay;
 use super::authenticate::Passed;
@@ -11,7 +11,6 @@ use super::error::Error;
 use super::known_channel::KnownChannel;
 use crate::channels::adapter::{Event, EventAdapter, Inbound, RawEvent, Spoken};
 use crate::domain::channel::ChannelKind;
-use crate::domain::connection::ConnectionSecrets;
 use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ChannelId;
@@ -142,7 +141,7 @@ impl Relay {
                     Counted::Admitted | Counted::Disabled => Ok(Judged::Done(PlatformAnswer::taken())),
                 }
             }
-            Event::Said(inbound) => self.hear(channel, adapter, secrets, *inbound, admitted).await,
+            Event::Said(inbound) => self.hear(channel, adapter, *inbound, admitted).await,
         }
     }
 
@@ -159,13 +158,12 @@ impl Relay {
         &self,
         channel: &Arc<KnownChannel>,
         adapter: &dyn EventAdapter,
-        secrets: &ConnectionSecrets,
         inbound: Inbound,
         admitted: &mut Option<LimitStatus>,
     ) -> Result<Judged, Error> {
         let event = Digest::of(inbound.repeat_key.as_bytes());
         if !channel.channel().allows(&inbound.sender) {
-            return self.hear_stranger(channel, adapter, secrets, inbound, event, admitted).await;
+            return self.hear_stranger(channel, adapter, inbound, event, admitted).await;
         }
         let paired_now = channel.channel().paired_by.contains(&event);
         // A command to pair is a question to the relay, where it is more than a text.
@@ -327,9 +325,8 @@ fn wrong_platform(actual: ChannelKind, wanted: ChannelKind) -> Error {
 
 /// The message that an event becomes.
 pub(super) fn new_record(channel: &KnownChannel, inbound: &Inbound) -> NewRecord {
-    let Value::Object(mut metadata) = text::sanitise_json(Value::Object(inbound.metadata.clone())) else {
-        unreachable!("sanitising keeps the type of a value")
-    };
+    let cleaned = inbound.metadata.iter().map(|(name, value)| (name.clone(), text::sanitise_json(value.clone())));
+    let mut metadata: Map<String, Value> = cleaned.collect();
     let from = text::single_line(&inbound.from);
     let from = text::truncate_plain(from.trim(), MAX_FROM_CHARS);
     let cut = text::truncate(text::sanitise(&inbound.content), text::MAX_CONTENT_BYTES);
