@@ -41,6 +41,8 @@ pub struct Config {
     pub responses_require_token: bool,
     /// Where the platforms' APIs are.
     pub api_bases: ApiBases,
+    /// The operator's password; `None` keeps the admin pages closed.
+    pub admin_key: Option<SecretString>,
     /// What mail needs.
     pub email: EmailConfig,
     /// How replies are delivered.
@@ -85,6 +87,8 @@ pub struct Limits {
     pub reply: Limit,
     /// Channels created per session.
     pub channels: Limit,
+    /// Tries to log in as operator per client address.
+    pub admin_login: Limit,
 }
 
 /// Base URLs of the platforms' APIs, without a slash at the end.
@@ -205,6 +209,7 @@ impl Config {
             responses: limit("CHAOS_RATE_RESPONSES", 120, MINUTE)?,
             reply: limit("CHAOS_RATE_REPLY", 30, MINUTE)?,
             channels: limit("CHAOS_RATE_CHANNELS", 10, HOUR)?,
+            admin_login: limit("CHAOS_RATE_ADMIN_LOGIN", 10, 15 * MINUTE)?,
         };
         let responses_require_token = vars.parsed("CHAOS_RESPONSES_REQUIRE_TOKEN", "false", "true or false")?;
         let api_bases = ApiBases {
@@ -213,6 +218,7 @@ impl Config {
             slack: read_base(&mut vars, "CHAOS_SLACK_API_BASE", "https://slack.com/api")?,
             resend: read_base(&mut vars, "CHAOS_RESEND_API_BASE", "https://api.resend.com")?,
         };
+        let admin_key = vars.secret("CHAOS_ADMIN_KEY");
         let email = read_email(&mut vars)?;
         let delivery = read_delivery(&mut vars)?;
         let drain = Duration::from_secs(vars.within("CHAOS_DRAIN_SECONDS", "20", 0, MAX_DRAIN_SECONDS)?);
@@ -235,6 +241,7 @@ impl Config {
             limits,
             responses_require_token,
             api_bases,
+            admin_key,
             email,
             delivery,
             drain,

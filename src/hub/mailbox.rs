@@ -77,7 +77,7 @@ impl Mailbox {
 
     pub(super) fn clear(&self) {
         let mut state = self.state();
-        state.wakes.retain(|wake| matches!(**wake, Wake::Evicted(_) | Wake::SessionGone));
+        state.wakes.retain(|wake| matches!(**wake, Wake::Evicted(_) | Wake::SessionGone | Wake::Disconnected));
         state.bytes = 0;
         state.missed = 0;
     }

@@ -132,6 +132,13 @@ impl Shared {
         }
     }
 
+    /// The first eight hex digits of this replica's id: what it is called where many are listed.
+    pub fn replica_name(&self) -> String {
+        let mut name = self.replica.as_simple().to_string();
+        name.truncate(8);
+        name
+    }
+
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

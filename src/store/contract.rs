@@ -392,6 +392,8 @@ pub struct SocketLease {
     pub api_key: Digest,
     /// The socket.
     pub socket: SocketId,
+    /// The replica that holds it, as [`super::operator::ReplicaInfo::id`].
+    pub replica: String,
     /// The place it was given before; `None` when it opens.
     pub place: Option<String>,
     /// How many places a session has.

@@ -6,6 +6,7 @@
 
 mod contract;
 pub mod embedded;
+pub mod operator;
 mod outbox;
 pub mod redis;
 
@@ -74,6 +75,8 @@ pub enum Wake {
     Evicted(String),
     /// The session is gone.
     SessionGone,
+    /// The operator closes the user's sockets; their clients may come back at once.
+    Disconnected,
     /// The user is not watched any more, though nobody ended it: watch again.
     WatchLost,
 }
@@ -83,7 +86,20 @@ pub type WakeSink = Arc<dyn Fn(&UserId, Wake) + Send + Sync>;
 
 /// Everything the relay needs of its store.
 #[async_trait::async_trait]
-pub trait Store: SessionStore + ChannelStore + MessageStore + OutboxStore + SocketStore + CounterStore {
+pub trait Store:
+    SessionStore
+    + ChannelStore
+    + MessageStore
+    + OutboxStore
+    + SocketStore
+    + CounterStore
+    + operator::DirectoryStore
+    + operator::HistoryStore
+    + operator::PulseStore
+    + operator::DeliveryDeskStore
+    + operator::AdminAccessStore
+    + operator::KeyBrowserStore
+{
     /// The store's name on health answers: `redis` or `embedded`.
     fn kind(&self) -> &'static str;
 

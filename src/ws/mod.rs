@@ -45,6 +45,7 @@ pub async fn open(
         user: caller.user,
         api_key: caller.api_key,
         socket: SocketId::random(),
+        replica: relay.shared.replica_name(),
         place: None,
         cap: relay.shared.sockets_per_session,
     };

@@ -37,6 +37,8 @@ enum End {
     Replaced,
     /// The session was deleted.
     SessionGone,
+    /// The operator closes the socket.
+    Disconnected,
     /// The replica takes leave.
     Leaving,
     /// The peer does not read.
@@ -59,6 +61,7 @@ impl End {
             Self::Silent => return None,
             Self::Replaced => (CloseCode::Other(4001), "a newer socket of this session took the place"),
             Self::SessionGone => (CloseCode::Policy, "the session was deleted"),
+            Self::Disconnected => (CloseCode::Restart, "disconnected by the operator: connect again"),
             Self::Leaving => (CloseCode::Restart, "this replica is going away: connect again"),
             Self::TooSlow => (CloseCode::Again, "too slow: connect again with since"),
             Self::Binary => (CloseCode::Unsupported, "only text frames"),
@@ -236,6 +239,7 @@ impl Pump {
     fn ending(&self, step: &Step<'_>) -> Result<(), End> {
         match step {
             Step::Gone => Err(End::SessionGone),
+            Step::Disconnect => Err(End::Disconnected),
             Step::Leave => Err(End::Leaving),
             Step::Evicted(place) if self.lease.place.as_deref() == Some(place) => Err(End::Replaced),
             _ => Ok(()),

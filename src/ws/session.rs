@@ -41,6 +41,8 @@ pub(super) enum Step<'a> {
     Evicted(&'a str),
     /// The session is gone.
     Gone,
+    /// The operator closes the socket.
+    Disconnect,
     /// The replica takes leave.
     Leave,
 }
@@ -126,6 +128,7 @@ impl SocketState {
             }
             Notice::Wake(wake) => match &**wake {
                 Wake::SessionGone => Step::Gone,
+                Wake::Disconnected => Step::Disconnect,
                 Wake::Evicted(place) => Step::Evicted(place),
                 Wake::Delivery(frame) => Step::Tell(frame),
                 Wake::Resync | Wake::WatchLost => {

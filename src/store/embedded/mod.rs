@@ -4,16 +4,22 @@
 //! it answers: what was answered survives a kill and a loss of power. Reads look at snapshots and wait for
 //! nobody. Sockets and watches end with the process and are kept in memory.
 
+mod admin_access;
 mod channels;
 mod conversations;
 mod dead_letters;
+mod delivery_desk;
+mod directory;
 mod gate;
+mod history;
 mod identities;
+mod key_browser;
 mod keys;
 mod messages;
 mod open;
 mod outbox;
 mod places;
+mod pulse;
 mod queues;
 mod replies;
 mod sessions;

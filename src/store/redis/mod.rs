@@ -3,12 +3,18 @@
 //! Nothing is remembered about the server: connections, scripts and subscriptions are made again
 //! whenever they turn out to be gone.
 
+mod admin_access;
 mod answer;
 mod channels;
 mod connection;
+mod delivery_desk;
+mod directory;
+mod history;
+mod key_browser;
 mod keys;
 mod messages;
 mod outbox;
+mod pulse;
 mod script;
 mod sessions;
 mod sockets;

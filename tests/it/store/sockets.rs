@@ -16,7 +16,8 @@ on_both_stores! {
 }
 
 fn lease(session: &SessionRecord, cap: usize) -> SocketLease {
-    SocketLease { user: session.user, api_key: session.api_key, socket: SocketId::random(), place: None, cap }
+    let (socket, replica) = (SocketId::random(), "00000000".to_owned());
+    SocketLease { user: session.user, api_key: session.api_key, socket, replica, place: None, cap }
 }
 
 async fn hold(bench: &Bench, lease: &SocketLease) -> SocketOutcome {
