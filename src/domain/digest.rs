@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -19,6 +20,13 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The HMAC-SHA-256 of the parts, one after the other, under `key`.
+    pub fn keyed(key: &[u8], parts: &[&[u8]]) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        parts.iter().for_each(|part| mac.update(part));
+        Self(mac.finalize().into_bytes().into())
     }
 
     /// The 32 bytes.

@@ -74,6 +74,12 @@ impl StoredRecord {
         (memchr::memchr_iter(b'\n', record.as_bytes()).count() == 3).then_some(Self { at, record })
     }
 
+    /// The id of the message or response; its head starts with it.
+    pub fn id(&self) -> Option<MessageId> {
+        let id = self.record.strip_prefix(r#""id":""#)?;
+        id.get(..id.find('"')?)?.parse().ok()
+    }
+
     /// Bytes that the record takes.
     pub fn size(&self) -> usize {
         self.record.len()
@@ -138,6 +144,7 @@ mod tests {
         let new = NewRecord::new(user, &channel, "webhook", "a\n\"b\"", metadata.as_object().unwrap());
         let record = StoredRecord::join(&new, ChannelKind::Webhook, routing);
         let stored = StoredRecord::new(Timestamp::from_millis(1), record).unwrap();
+        assert_eq!(stored.id(), Some(new.id));
         let mut json = String::new();
         stored.write_json(&mut json);
         let value: Value = serde_json::from_str(&json).unwrap();

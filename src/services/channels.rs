@@ -55,7 +55,7 @@ impl Relay {
             && before.channel.connection.is_some()
         {
             // What it was on its platform ends; its conversations are not the new channel's.
-            self.unhook(caller, &before).await;
+            self.unhook(caller.user, &before).await;
             self.store.delete_channel(&caller.user, &id).await?;
             self.forget_channel(&id);
         }
@@ -124,7 +124,7 @@ impl Relay {
         let record = self.own_channel(caller, id).await?;
         let channel = &record.channel;
         if channel.connection.is_some() {
-            self.unhook(caller, &record).await;
+            self.unhook(caller.user, &record).await;
         }
         self.store.delete_channel(&caller.user, &channel.id).await?;
         self.forget_owner(&channel.id);

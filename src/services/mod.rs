@@ -8,6 +8,7 @@ pub mod error;
 pub mod ingest;
 pub mod known_channel;
 pub mod mail;
+pub mod operator;
 pub mod outbox_signal;
 pub mod pair;
 pub mod platform_call;
@@ -46,6 +47,7 @@ use crate::store::Store;
 use authenticate::SessionCache;
 use known_channel::ChannelCache;
 use mail::MailSettings;
+use operator::access::AdminKey;
 use outbox_signal::OutboxSignal;
 use platform_call::CallGuards;
 use typing::ShownSigns;
@@ -75,6 +77,8 @@ pub struct Shared {
     pub delivery: DeliveryConfig,
     /// Tells the workers that a reply was queued.
     pub outbox: OutboxSignal,
+    /// The operator's password; `None` keeps the admin pages closed.
+    pub admin_key: Option<AdminKey>,
     /// What inbound mail is verified with.
     pub mail: MailSettings,
     /// Who listens here.
@@ -115,6 +119,7 @@ impl Shared {
             call_guards: CallGuards::default(),
             delivery: config.delivery,
             outbox: OutboxSignal::default(),
+            admin_key: config.admin_key.clone().map(AdminKey::new),
             mail: MailSettings {
                 secrets: config.email.webhook_secrets.clone(),
                 allow_unsigned: config.email.allow_unsigned,

@@ -13,7 +13,7 @@ use crate::channels::{discord, slack};
 use crate::domain::channel::{Channel, ChannelKind, PlatformSettings};
 use crate::domain::connection::{Connection, ConnectionSecrets, DiscordApp, Pending};
 use crate::domain::fields::{Fields, InvalidField};
-use crate::domain::ids::ChannelId;
+use crate::domain::ids::{ChannelId, UserId};
 use crate::domain::pairing::PairingCode;
 use crate::domain::sealing::Owner;
 use crate::store::{ChannelRecord, Holder, PutChannel};
@@ -240,11 +240,11 @@ impl Relay {
 
     /// Ends what a platform knows of a channel that is about to go: no more events come. Best effort, since a
     /// platform that is away, or a token that was revoked, must not keep a channel from being deleted.
-    pub(super) async fn unhook(&self, caller: &Caller, record: &ChannelRecord) {
+    pub(super) async fn unhook(&self, user: UserId, record: &ChannelRecord) {
         let id = record.channel.id.clone();
-        let Ok(Some(channel)) = self.unsealed(caller.user, record.clone()) else { return };
+        let Ok(Some(channel)) = self.unsealed(user, record.clone()) else { return };
         let identity = channel.connection.identity();
-        let holder = Holder { user: caller.user, channel: id.clone() };
+        let holder = Holder { user, channel: id.clone() };
         match self.store.identity_holder(&identity).await {
             // The bot is another channel's, whose hook it has.
             Ok(Some(other)) if other != holder => return,
