@@ -69,6 +69,19 @@ pub(super) fn base_url(request: &HttpRequest, settings: &HttpSettings) -> String
     format!("{scheme}://{host}")
 }
 
+/// Whether the caller reached the relay over HTTPS, as far as a trusted proxy says so or the configured base, if the
+/// caller used that.
+pub(super) fn is_https(request: &HttpRequest, settings: &HttpSettings) -> bool {
+    let headers = request.headers();
+    let believed = request.peer_addr().is_some_and(|peer| is_trusted(&settings.trusted_proxies, peer.ip()));
+    if believed && let Some(scheme) = header(headers, "X-Forwarded-Proto") {
+        return scheme.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https");
+    }
+    let host = header(headers, HOST.as_str()).unwrap_or_default();
+    let base = settings.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
+    base.is_some_and(|base| base.split('/').next().unwrap_or_default().eq_ignore_ascii_case(host))
+}
+
 /// Whether a text can be a host with a port. Anything else would let a caller write into a URL.
 fn is_host(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);

@@ -14,7 +14,8 @@ use super::request::{discard, header};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// CORS headers of every answer: any origin may call, since no endpoint trusts a browser's cookies.
+/// CORS headers of every answer but the operator's: any origin may call, since no other endpoint trusts a browser's
+/// cookies.
 const CORS: [(&str, &str); 2] = [
     ("access-control-allow-origin", "*"),
     (
@@ -47,7 +48,8 @@ pub async fn edge(
     if matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) && !request.headers().contains_key(UPGRADE) {
         discard(request.take_payload()).await;
     }
-    let mut response = if method == Method::OPTIONS {
+    let is_admin = is_admin(request.path());
+    let mut response = if method == Method::OPTIONS && !is_admin {
         let mut preflight = HttpResponse::new(StatusCode::NO_CONTENT);
         add(preflight.headers_mut(), &PREFLIGHT);
         request.into_response(preflight).map_into_right_body()
@@ -55,7 +57,9 @@ pub async fn edge(
         next.call(request).await?.map_into_left_body()
     };
     let headers = response.headers_mut();
-    add(headers, &CORS);
+    if !is_admin {
+        add(headers, &CORS);
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), value);
     }
@@ -70,6 +74,11 @@ pub async fn edge(
         "request"
     );
     Ok(response)
+}
+
+/// Whether a path is one of the operator's, which other origins have no business with.
+fn is_admin(path: &str) -> bool {
+    path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn add(headers: &mut HeaderMap, values: &[(&'static str, &'static str)]) {

@@ -31,41 +31,54 @@ impl fmt::Display for HttpError {
 
 impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
-        match &self.0 {
-            Error::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Error::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Error::ChannelDisabled => StatusCode::FORBIDDEN,
-            Error::NotFound { .. } => StatusCode::NOT_FOUND,
-            Error::Conflict { .. } => StatusCode::CONFLICT,
-            Error::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Error::PlatformRefused(_) => StatusCode::BAD_REQUEST,
-            Error::PlatformUnreachable(_) => StatusCode::BAD_GATEWAY,
-            Error::NotConfigured(_) | Error::TryAgain { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        status(&self.0)
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.0.log();
-        let mut answer = HttpResponse::build(self.status_code());
-        match &self.0 {
-            Error::Limited(limit) => {
-                add_limit(&mut answer, limit);
-                answer.insert_header((RETRY_AFTER, limit.reset_seconds()));
-            }
-            Error::TryAgain { seconds, .. } => {
-                answer.insert_header((RETRY_AFTER, *seconds));
-            }
-            Error::Unavailable(_) => {
-                answer.insert_header((RETRY_AFTER, STORE_RETRY_SECONDS));
-            }
-            _ => {}
-        }
-        json_error(answer, self.0.code(), &self.0.sentence())
+        answer(&self.0)
     }
+}
+
+/// The status of the answer.
+pub(super) fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid { .. } => StatusCode::BAD_REQUEST,
+        Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+        Error::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+        Error::Forbidden { .. } | Error::ChannelDisabled => StatusCode::FORBIDDEN,
+        Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::PlatformRefused(_) => StatusCode::BAD_REQUEST,
+        Error::PlatformUnreachable(_) => StatusCode::BAD_GATEWAY,
+        Error::NotConfigured(_) | Error::TryAgain { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Seconds after which trying again may help.
+pub(super) fn retry_after(error: &Error) -> Option<u64> {
+    match error {
+        Error::Limited(limit) => Some(limit.reset_seconds()),
+        Error::TryAgain { seconds, .. } => Some(*seconds),
+        Error::Unavailable(_) => Some(STORE_RETRY_SECONDS),
+        _ => None,
+    }
+}
+
+/// The answer as JSON.
+pub(super) fn answer(error: &Error) -> HttpResponse {
+    error.log();
+    let mut answer = HttpResponse::build(status(error));
+    if let Error::Limited(limit) = error {
+        add_limit(&mut answer, limit);
+    }
+    if let Some(seconds) = retry_after(error) {
+        answer.insert_header((RETRY_AFTER, seconds));
+    }
+    json_error(answer, error.code(), &error.sentence())
 }
 
 fn json_error(mut answer: HttpResponseBuilder, code: &str, sentence: &str) -> HttpResponse {

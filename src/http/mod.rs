@@ -1,5 +1,6 @@
 //! HTTP: routes, what is read from requests, and how answers and errors look.
 
+mod admin;
 mod client_ip;
 mod edge;
 mod error;
@@ -70,6 +71,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             resource("/channels/{channel}/pairing-code", &[Method::POST]).route(web::post().to(session::pairing_code)),
         )
+        .configure(admin::routes)
         .default_service(web::to(unknown_path));
 }
 

@@ -26,18 +26,38 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
     tera
 });
 
-/// Renders a page.
+/// What browsers are told about a page.
+pub(super) struct Headers {
+    /// The content security policy.
+    pub(super) policy: &'static str,
+    /// The referrer policy.
+    pub(super) referrer: &'static str,
+}
+
+/// The URL of a page that a mail leads to holds a token.
+const PLAIN: Headers = Headers { policy: POLICY, referrer: "no-referrer" };
+
+/// Renders a page that stands on its own.
 pub(super) fn page(status: StatusCode, template: &str, context: &Context) -> Result<HttpResponse, Error> {
+    html(status, template, context, &PLAIN)
+}
+
+/// Renders a page.
+pub(super) fn html(
+    status: StatusCode,
+    template: &str,
+    context: &Context,
+    headers: &Headers,
+) -> Result<HttpResponse, Error> {
     let html = TEMPLATES
         .render(template, context)
         .map_err(|error| Error::Internal(format!("the page {template} cannot be rendered: {error:?}")))?;
     Ok(HttpResponseBuilder::new(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, headers.policy))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // The URL of a page may hold a token.
-        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((REFERRER_POLICY, headers.referrer))
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(html))
 }

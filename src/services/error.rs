@@ -34,6 +34,14 @@ pub enum Error {
         /// A sentence for people.
         message: &'static str,
     },
+    /// The caller is known and may not do this in this way.
+    #[error("{message}")]
+    Forbidden {
+        /// A word for machines.
+        code: &'static str,
+        /// A sentence for people.
+        message: &'static str,
+    },
     /// The channel is disabled: its owner can enable it.
     #[error("the channel is disabled")]
     ChannelDisabled,
@@ -88,6 +96,7 @@ impl Error {
         match self {
             Self::Invalid { code, .. }
             | Self::Unauthorized { code, .. }
+            | Self::Forbidden { code, .. }
             | Self::NotFound { code, .. }
             | Self::Conflict { code, .. } => code,
             Self::TooLarge(_) => "too_large",

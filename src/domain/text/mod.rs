@@ -24,4 +24,4 @@ pub use markdown::{to_slack_mrkdwn, to_telegram_html};
 pub use sanitise::sanitise;
 pub use slack::from_slack_mrkdwn;
 pub use split::{Limit, Unit, split};
-pub use truncate::{MAX_CONTENT_BYTES, Truncated, truncate, truncate_plain};
+pub use truncate::{MAX_CONTENT_BYTES, Truncated, preview, truncate, truncate_plain};

@@ -53,6 +53,12 @@ pub fn truncate(text: Cow<'_, str>, max_bytes: usize) -> Truncated {
     Truncated { text: cut, original_bytes: Some(total) }
 }
 
+/// The first `max_chars` characters (Unicode scalar values) of `text`, with an ellipsis if that is not all.
+pub fn preview(text: &str, max_chars: usize) -> Cow<'_, str> {
+    let start = truncate_plain(text, max_chars);
+    if start.len() == text.len() { text.into() } else { format!("{start}…").into() }
+}
+
 /// The first `max_chars` characters (Unicode scalar values) of `text`, without any marker.
 ///
 /// Meant for name-like fields, in which a marker would read as part of the name.

@@ -62,9 +62,10 @@ impl Operator {
 
 impl Relay {
     fn admin_key(&self) -> Result<&AdminKey, Error> {
-        self.shared.admin_key.as_ref().ok_or(Error::NotConfigured(
-            "the admin pages are closed: CHAOS_ADMIN_KEY is not set on this relay",
-        ))
+        self.shared
+            .admin_key
+            .as_ref()
+            .ok_or(Error::NotConfigured("the admin pages are closed: CHAOS_ADMIN_KEY is not set on this relay"))
     }
 
     /// Whether there is an operator at all.

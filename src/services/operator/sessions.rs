@@ -58,25 +58,24 @@ impl Relay {
 
     /// A session with a page of what was said in it.
     pub async fn open_session(&self, user: &str, query: &HistoryQuery<'_>) -> Result<SessionPage, Error> {
-        let id = parse_user(user)?;
-        let users = [id];
-        let summary = async { self.store.summaries(&users).await.map_err(Error::from) };
-        let (summaries, history) = tokio::try_join!(summary, self.session_history(user, query))?;
-        let summary = summaries.into_iter().next().flatten().ok_or_else(|| no_session(user))?;
+        let (summary, history) = tokio::try_join!(self.session_summary(user), self.session_history(user, query))?;
         let sent = history.entries.iter().filter(|entry| entry.direction == Direction::Out);
         let ids: Vec<_> = sent.filter_map(|entry| entry.record.id()).collect();
-        let states = self.store.reply_states(&id, &ids).await?;
+        let states = self.store.reply_states(&summary.user, &ids).await?;
         let replies = ids.into_iter().zip(states).filter_map(|(id, state)| Some((id, state?))).collect();
         Ok(SessionPage { summary, history, replies })
     }
 
+    /// A session.
+    pub async fn session_summary(&self, user: &str) -> Result<SessionSummary, Error> {
+        let found = self.store.summaries(&[parse_user(user)?]).await?.into_iter().flatten().next();
+        found.ok_or_else(|| no_session(user))
+    }
+
     /// Closes the sockets of a session, wherever they are. Gives how many there were.
     pub async fn disconnect_session(&self, operator: &Operator, user: &str) -> Result<u64, Error> {
-        let id = parse_user(user)?;
-        if self.store.summaries(&[id]).await?.into_iter().flatten().next().is_none() {
-            return Err(no_session(user));
-        }
-        let sockets = self.store.disconnect(&id).await?;
+        let session = self.session_summary(user).await?;
+        let sockets = self.store.disconnect(&session.user).await?;
         self.audit(operator, "disconnect", user, &format!("{sockets} sockets closed")).await;
         Ok(sockets)
     }
