@@ -4,9 +4,9 @@
 mod backlog;
 mod deletion;
 mod destinations;
-mod fate;
+pub mod fate;
 mod frames;
-mod line;
+pub mod line;
 mod mixed;
 mod order;
 mod redis_away;

@@ -1,5 +1,6 @@
 //! The relay as its users meet it: real processes, a real Redis, real sockets.
 
+mod admin;
 mod architecture;
 mod bad_requests;
 mod bad_sockets;

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod operator;
 pub mod platforms;
 pub mod proxy;
 pub mod redis;

@@ -1,0 +1,10 @@
+//! The operator's side, as programs use it, over several replicas.
+
+mod access;
+mod audit;
+mod deletion;
+mod deliveries;
+mod forgery;
+mod history;
+mod pages;
+mod status;
