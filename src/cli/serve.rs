@@ -38,12 +38,12 @@ pub async fn run() -> ExitCode {
 /// Says in a few lines what runs where and what is not configured.
 fn announce(config: &Config, app: &App) {
     let address = app.address();
-    let place = if address.ip().is_unspecified() {
-        format!("http://localhost:{} (every address of this machine)", address.port())
+    let (place, note) = if address.ip().is_unspecified() {
+        (format!("http://localhost:{}", address.port()), " (every address of this machine)")
     } else {
-        format!("http://{address}")
+        (format!("http://{address}"), "")
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "listening on {place}");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), port = address.port(), "listening on {place}{note}");
     match &config.store {
         StoreConfig::Embedded { dir } => {
             tracing::info!("store: embedded, in {}; one replica only (REDIS_URL is not set)", dir.display());
@@ -77,6 +77,10 @@ fn announce(config: &Config, app: &App) {
             }
         }
         _ => tracing::info!("mail: none (CHAOS_EMAIL_DOMAIN and RESEND_API_KEY are not both set)"),
+    }
+    match &config.admin_key {
+        Some(_) => tracing::info!("operator's pages: {place}/admin"),
+        None => tracing::info!("operator's pages: closed (CHAOS_ADMIN_KEY is not set)"),
     }
     if config.trusted_proxies.is_empty() {
         tracing::info!("CHAOS_TRUSTED_PROXIES is not set: X-Forwarded-* headers are not believed");
