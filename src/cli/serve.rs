@@ -15,7 +15,7 @@ pub async fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(error),
     };
-    telemetry::init(config.log);
+    telemetry::logs::init(config.log);
     let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(error), _) | (_, Err(error)) => return fail(format!("signals cannot be received: {error}")),

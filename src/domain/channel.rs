@@ -17,7 +17,7 @@ mod platform;
 pub use platform::PlatformSettings;
 
 /// What a channel connects to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelKind {
     /// Anybody who has its URL and token.
