@@ -12,7 +12,7 @@ mod repeats;
 mod replies;
 mod retries;
 mod routing;
-mod scene;
+pub mod scene;
 mod senders;
 mod signatures;
 mod verification;

@@ -112,7 +112,7 @@ async fn a_second_process_on_the_same_directory_is_refused_with_a_clear_sentence
     let second = tokio::task::spawn_blocking(move || second.output().unwrap());
     let output = tokio::time::timeout(crate::support::DEADLINE, second).await.expect("it ends").unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    let said = [output.stderr, output.stdout].map(|pipe| String::from_utf8(pipe).unwrap()).concat();
     assert!(said.contains("another relay is using the data directory"), "{said}");
     assert!(said.contains(dir.path().to_str().unwrap()), "{said}");
     assert!(!said.contains("panicked"), "{said}");

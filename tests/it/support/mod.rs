@@ -1,5 +1,6 @@
 //! What the tests stand on: servers they start, clients they use, and patience with a deadline.
 
+pub mod browser;
 pub mod client;
 pub mod cluster;
 pub mod operator;
@@ -13,6 +14,7 @@ pub mod tail;
 pub mod traffic;
 
 use std::future::Future;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long anything that should happen may take before the test fails. Generous, since machines are slow
@@ -43,4 +45,15 @@ pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Statics are not dropped: a small shell outlives the tests by a moment and runs what cleans up after them.
+pub fn after_this_process(cleaning: &str) {
+    let script = format!("while kill -0 {} 2>/dev/null; do sleep 1; done; {cleaning}", std::process::id());
+    let _ = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
 }

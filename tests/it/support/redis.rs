@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::free_port;
+use super::{after_this_process, free_port};
 
 /// A redis-server on a free port, killed when it is dropped.
 pub struct RedisServer {
@@ -125,20 +125,9 @@ pub fn shared() -> &'static RedisServer {
     static SHARED: OnceLock<RedisServer> = OnceLock::new();
     SHARED.get_or_init(|| {
         let server = RedisServer::start();
-        end_with_this_process(server.process.id());
+        after_this_process(&format!("kill -9 {}", server.process.id()));
         server
     })
-}
-
-/// Statics are not dropped: a small shell outlives the tests by a moment and ends the server.
-fn end_with_this_process(server: u32) {
-    let script = format!("while kill -0 {} 2>/dev/null; do sleep 1; done; kill -9 {server}", std::process::id());
-    let _ = Command::new("sh")
-        .args(["-c", &script])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
 }
 
 /// A prefix that no other test uses.
