@@ -1,9 +1,13 @@
 //! The browser that the tests look through: it is set as they ask, and it sees what is wrong.
 
+use std::path::Path;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Cookie, Options, SameSite, assert_accessible, violations};
 use crate::support::platforms::server::{Answer, Outcome, Request, serve};
+use crate::support::{DEADLINE, eventually};
 
 /// Serves pages of this content by path, `not found` elsewhere; gives the base URL.
 async fn serve_pages<const N: usize>(pages: [(&'static str, &'static str); N], policy: &'static str) -> String {
@@ -150,4 +154,31 @@ async fn what_keeps_people_from_using_a_page_is_seen() {
         assert!(of("color-contrast (serious) at ", "font"), "{options:?}: {violations:#?}");
         assert_eq!(violations.len(), 3, "{options:?}: {violations:#?}");
     }
+}
+
+/// How many processes name this directory.
+fn processes_with(profile: &Path) -> usize {
+    let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).into_owned())
+    });
+    lines.filter(|line| line.contains(profile.to_str().unwrap())).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_closes_at_once_when_its_test_fails_wherever_that_runs() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let failing = tokio::spawn(async {
+        let browser = Browser::open(Options::desktop()).await;
+        browser.goto("about:blank").await;
+        let profile = browser.profile().to_owned();
+        assert!(processes_with(&profile) > 0);
+        tell.send((profile, Instant::now())).unwrap();
+        panic!("the test fails");
+    });
+    assert!(failing.await.unwrap_err().is_panic());
+    let (profile, failed) = told.await.unwrap();
+    assert!(failed.elapsed() < DEADLINE, "{:?}", failed.elapsed());
+    assert!(!profile.exists());
+    eventually("its processes are gone", || async { (processes_with(&profile) == 0).then_some(()) }).await;
 }

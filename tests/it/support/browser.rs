@@ -9,6 +9,9 @@ mod driver;
 pub use axe::{assert_accessible, violations};
 pub use thirtyfour::cookie::{Cookie, SameSite};
 
+use std::path::Path;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::capabilities::desiredcapabilities::Capabilities;
@@ -19,6 +22,9 @@ use super::eventually;
 
 /// How many browsers are open at once. One takes ten processes and some 300 MB of memory.
 const AT_ONCE: usize = 2;
+
+/// How long a single step may take, the start included, on a machine that is slow and shared.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where Debian's package has it.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -97,7 +103,7 @@ impl Options {
 pub struct Browser {
     // Fields are dropped in this order: first the browser ends, then its files go, then another may open.
     driver: WebDriver,
-    _profile: TempDir,
+    profile: TempDir,
     _turn: SemaphorePermit<'static>,
     options: Options,
 }
@@ -108,9 +114,11 @@ impl Browser {
         static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
         let turn = TURNS.acquire().await.unwrap();
         let (url, profile) = (driver::url(), driver::fresh_profile());
-        let driver = WebDriver::new(url, options.capabilities(&profile)).await;
+        // No connection is kept: a browser ends while its thread waits, and a kept one may be served by that very thread.
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
+        let driver = WebDriver::builder(url, options.capabilities(&profile)).client(client).await;
         let driver = driver.unwrap_or_else(|error| panic!("{CHROMIUM} is installed by tests/run: {error}"));
-        let browser = Self { driver, _profile: profile, _turn: turn, options };
+        let browser = Self { driver, profile, _turn: turn, options };
         browser.set(options).await;
         browser
     }
@@ -125,6 +133,11 @@ impl Browser {
         let scheme = if options.dark { "dark" } else { "light" };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         cdp.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+    }
+
+    /// The directory that its processes name on their command lines.
+    pub fn profile(&self) -> &Path {
+        self.profile.path()
     }
 
     /// Opens a page and waits until it is loaded.
