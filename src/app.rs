@@ -25,7 +25,7 @@ use crate::services::{Relay, Shared};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError, WakeSink};
-use crate::workers::{outbox, store_health};
+use crate::workers::{outbox, pulse, store_health};
 
 /// How long the head of a request may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,6 +134,7 @@ impl App {
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         let health = actix_web::rt::spawn(store_health::run(relay.clone()));
+        let beating = actix_web::rt::spawn(pulse::run(relay.clone()));
         let worker = Relay { shared: shared.clone(), store: relay.store.for_worker() };
         let mut delivering = tokio::spawn(outbox::run(worker));
         let hub_relay = relay.clone();
@@ -159,6 +160,8 @@ impl App {
         let _ = timeout_at(end.max(Instant::now() + STOP_TIMEOUT), handle.stop(false)).await;
         serving.abort();
         delivering.abort();
+        // It ends by itself, within a second or two even when the store is away.
+        let _ = beating.await;
         watching.abort();
         health.abort();
         relay.store.close().await;

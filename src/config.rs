@@ -23,6 +23,8 @@ use crate::store::redis::RedisTarget;
 pub struct Config {
     /// Address to listen on: an IP address or a name of this machine.
     pub host: String,
+    /// Name of this machine, as the operator is shown it; may be empty.
+    pub host_name: String,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
     /// Which store.
@@ -192,6 +194,7 @@ impl Config {
         let mut vars = Variables { lookup: &lookup, effective: Vec::new() };
         let port = vars.parsed("PORT", "8787", "a port number from 0 to 65535")?;
         let host = vars.text("HOST", "0.0.0.0");
+        let host_name = vars.raw("HOSTNAME").or_else(system_host_name).unwrap_or_default();
         let store = read_store(&mut vars)?;
         let encryption = read_encryption(&mut vars, &store)?;
         let public_url = read_public_url(&mut vars)?;
@@ -232,6 +235,7 @@ impl Config {
         };
         Ok(Self {
             host,
+            host_name,
             port,
             store,
             encryption,
@@ -313,6 +317,12 @@ fn wrong(name: &'static str, value: &str, expected: &dyn Display) -> ConfigError
 
 fn wrong_secret(name: &'static str, expected: &dyn Display) -> ConfigError {
     ConfigError { name, value: "set to something else (masked)".to_owned(), expected: expected.to_string() }
+}
+
+/// The system's own name, which is that of the pod or container in one.
+fn system_host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned())
 }
 
 fn read_store(vars: &mut Variables<'_>) -> Result<StoreConfig, ConfigError> {

@@ -1,4 +1,5 @@
-//! What every request meets first and every answer last: the request's id, CORS, and the log line.
+//! What every request meets first and every answer last: the request's id, CORS, the count of refusals, and the log
+//! line.
 
 use std::time::Instant;
 
@@ -7,10 +8,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use uuid::Uuid;
 
 use super::request::{discard, header};
+use crate::services::Relay;
+use crate::store::operator::Counter;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -56,6 +59,12 @@ pub async fn edge(
     } else {
         next.call(request).await?.map_into_left_body()
     };
+    let status = response.status();
+    if let Some(counter) = refusal(status)
+        && let Some(relay) = response.request().app_data::<web::Data<Relay>>()
+    {
+        relay.shared.tally.count(counter);
+    }
     let headers = response.headers_mut();
     if !is_admin {
         add(headers, &CORS);
@@ -68,7 +77,7 @@ pub async fn edge(
     tracing::info!(
         method = %method,
         route = route.as_deref().unwrap_or("(none)"),
-        status = response.status().as_u16(),
+        status = status.as_u16(),
         ms = started.elapsed().as_millis() as u64,
         request_id = %id,
         "request"
@@ -79,6 +88,15 @@ pub async fn edge(
 /// Whether a path is one of the operator's, which other origins have no business with.
 fn is_admin(path: &str) -> bool {
     path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What an answer with this status counts as, if it is a refusal that the operator wants to know of.
+fn refusal(status: StatusCode) -> Option<Counter> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(Counter::RateLimited),
+        StatusCode::UNAUTHORIZED => Some(Counter::Unauthorized),
+        _ => None,
+    }
 }
 
 fn add(headers: &mut HeaderMap, values: &[(&'static str, &'static str)]) {

@@ -17,6 +17,7 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::{ChannelId, UserId};
 use crate::domain::retry;
 use crate::domain::timestamp::Timestamp;
+use crate::store::operator::Counter;
 use crate::store::{Delivery, DueChannel, Settlement, StoreError, Taken};
 
 /// Conversations of one channel that are worked on at once.
@@ -50,6 +51,16 @@ impl Outcome {
 
     fn postponed(wait: u64) -> Self {
         Self { settlement: Settlement::Postponed { wait }, status: None }
+    }
+
+    /// What it is counted as.
+    fn counter(&self) -> Option<Counter> {
+        match self.settlement {
+            Settlement::Delivered { .. } => Some(Counter::Delivered),
+            Settlement::Retry { .. } => Some(Counter::Retried),
+            Settlement::Failed { .. } => Some(Counter::Failed),
+            Settlement::Part { .. } | Settlement::Postponed { .. } => None,
+        }
     }
 }
 
@@ -104,6 +115,9 @@ impl Relay {
                 Ok(is_noted) => {
                     let status = outcome.status.unwrap_or("postponed");
                     tracing::debug!(response = %delivery.response, status, is_noted, "a try to deliver ended");
+                    if let Some(counter) = outcome.counter().filter(|_| is_noted) {
+                        self.shared.tally.count(counter);
+                    }
                     return;
                 }
                 Err(error) => {

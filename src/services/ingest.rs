@@ -91,7 +91,9 @@ impl Relay {
         let from = webhook::sender(request.source);
         let record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
         ingest.record = Some(&record);
-        let stored = read_outcome(self.store.append_message(&ingest).await?, request.channel)?;
+        let outcome = self.store.append_message(&ingest).await?;
+        self.shared.tally.ingested(&outcome, owner, channel);
+        let stored = read_outcome(outcome, request.channel)?;
         let answer = match stored.repeats {
             None => json!({"ok": true, "messageId": record.id}),
             Some(first) => json!({"ok": true, "messageId": first, "duplicate": true}),

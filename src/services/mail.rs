@@ -194,7 +194,9 @@ impl Relay {
                 record: Some(&record),
                 ..self.ingest_of(&channel)
             };
-            match self.store.append_message(&ingest).await? {
+            let outcome = self.store.append_message(&ingest).await?;
+            self.shared.tally.ingested(&outcome, channel.user, &channel.channel().id);
+            match outcome {
                 IngestOutcome::Changed => match self.load_channel(&channel.channel().id).await? {
                     Some(now) => channel = now,
                     None => return Ok(()),

@@ -20,6 +20,7 @@ pub mod register_mailbox;
 pub mod reply;
 pub mod responses;
 pub mod speak;
+pub mod tally;
 mod telegram_hook;
 pub mod typing;
 
@@ -50,6 +51,7 @@ use mail::MailSettings;
 use operator::access::AdminKey;
 use outbox_signal::OutboxSignal;
 use platform_call::CallGuards;
+use tally::Tally;
 use typing::ShownSigns;
 
 /// Channels whose owner a replica remembers. An entry takes about 100 bytes.
@@ -87,6 +89,10 @@ pub struct Shared {
     pub shutdown: Shutdown,
     /// Whether the store answered when it was last asked.
     pub store_health: StoreHealth,
+    /// What is counted here between two heartbeats.
+    pub tally: Tally,
+    /// Name of the machine this replica runs on; may be empty.
+    pub host_name: String,
     /// This replica, new with each start.
     pub replica: Uuid,
     started: Instant,
@@ -127,6 +133,8 @@ impl Shared {
             hub,
             shutdown: Shutdown::default(),
             store_health: StoreHealth::default(),
+            tally: Tally::default(),
+            host_name: config.host_name.clone(),
             replica: Uuid::new_v4(),
             started: Instant::now(),
             sessions: SessionCache::default(),

@@ -19,6 +19,7 @@ use crate::domain::message::NewRecord;
 use crate::domain::sealing::Owner;
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
+use crate::store::operator::Counter;
 use crate::store::{Ingest, IngestOutcome, Secret};
 
 /// Longest `from`, in characters.
@@ -205,7 +206,9 @@ impl Relay {
             ..self.ingest_of(channel)
         };
         let refused = |counted| self.say(channel, adapter, &inbound, counted, None);
-        match self.store.append_message(&ingest).await? {
+        let outcome = self.store.append_message(&ingest).await?;
+        self.shared.tally.ingested(&outcome, channel.user, id);
+        match outcome {
             IngestOutcome::Accepted(_, status) | IngestOutcome::Duplicate(_, status) => {
                 admitted.get_or_insert(status);
             }
@@ -300,6 +303,8 @@ impl Relay {
             Counted::Changed => return Ok(Judged::Changed),
             Counted::Admitted => said,
             Counted::OverLimit(status) if in_response => {
+                // The platform is answered 200, which nobody else counts as a refusal.
+                self.shared.tally.count(Counter::RateLimited);
                 wait = format!("That is too much at once. Please try again in {} seconds.", status.reset_seconds());
                 Some(wait.as_str())
             }

@@ -10,7 +10,8 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::domain::message::NewRecord;
 use crate::domain::reply::Reply;
-use crate::store::{DeliveryRequest, MAX_QUEUED, ReplyOutcome, ReplyRecord};
+use crate::store::operator::Direction;
+use crate::store::{AcceptedReply, DeliveryRequest, MAX_QUEUED, ReplyOutcome, ReplyRecord};
 
 /// A reply that is safe.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +74,8 @@ impl Relay {
             ReplyOutcome::NeedsDelivery(_) => {
                 Err(Error::Internal("a channel changed its type while it was replied on".to_owned()))
             }
-            ReplyOutcome::Stored(channel) => {
+            ReplyOutcome::Stored(AcceptedReply { channel, at }) => {
+                self.shared.tally.accepted(Direction::Out, caller.user, &channel.id, at);
                 self.shared.outbox.announce(channel.kind);
                 let shown = json!({"id": channel.id, "type": channel.kind, "label": channel.label()});
                 Ok(Passed { value: ReplyAck { response_id: record.id, channel: shown }, limit: passed.limit })

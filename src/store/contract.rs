@@ -310,8 +310,17 @@ pub enum ReplyOutcome {
     NoConversation,
     /// [`super::MAX_QUEUED`] replies wait in this conversation. Nothing was stored.
     QueueFull,
-    /// It is stored among the responses of this channel, and queued if the channel is one of a platform.
-    Stored(Channel),
+    /// It is stored among the responses of its channel, and queued if the channel is one of a platform.
+    Stored(AcceptedReply),
+}
+
+/// A reply that was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcceptedReply {
+    /// Its channel.
+    pub channel: Channel,
+    /// Its instant among the channel's responses.
+    pub at: Timestamp,
 }
 
 /// What is known about a reply that was accepted.

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use crate::domain::ids::UserId;
 
 pub use contract::{
-    ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Holder, Ingest, IngestOutcome, LimitUse,
-    MessageStore, NewSession, PutChannel, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery,
-    Secret, SessionRecord, SessionStore, Since, SocketLease, SocketOutcome, SocketStore,
+    AcceptedReply, ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Holder, Ingest,
+    IngestOutcome, LimitUse, MessageStore, NewSession, PutChannel, ReplyOutcome, ReplyRecord, ReplyStatus,
+    ResponsesOutcome, ResponsesQuery, Secret, SessionRecord, SessionStore, Since, SocketLease, SocketOutcome,
+    SocketStore,
 };
 
 pub use outbox::{

@@ -1,4 +1,5 @@
 //! What runs on its own, without a caller.
 
 pub mod outbox;
+pub mod pulse;
 pub mod store_health;

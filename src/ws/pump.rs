@@ -13,6 +13,8 @@ use crate::domain::message::{Page, StoredRecord};
 use crate::hub::{Listener, Notice};
 use crate::services::Relay;
 use crate::services::authenticate::Caller;
+use crate::services::error::Error;
+use crate::store::operator::Counter;
 use crate::store::{Since, SocketLease, SocketOutcome};
 
 /// A socket renews its place, and reads once without having been woken, at a time drawn from this range:
@@ -216,6 +218,9 @@ impl Pump {
                     Ok(passed) => protocol::reply_ack(&passed.value, request_id),
                     Err(error) => {
                         error.log();
+                        if matches!(error, Error::Limited(_)) {
+                            self.relay.shared.tally.count(Counter::RateLimited);
+                        }
                         protocol::error(error.code(), &error.sentence(), request_id)
                     }
                 }

@@ -10,6 +10,7 @@
 //! | `g` counter | counter that belongs to no user | its window |
 //! | `i` name | channel that has the bot or address of this name | as the channel |
 //! | `n` | number of the newest session | for ever |
+//! | `op` | counts of the last minutes, and what came last | a day after the last change |
 //! | `p` random | what a probe wrote | 10 s |
 //! | `u` number channel id | when something is due in a channel | until nothing is, at most as the channel |
 //! | `x` | the deployment's sealed private key | for ever |
@@ -42,6 +43,10 @@ pub(super) const NEWEST_SESSION: &[u8] = b"n";
 pub(super) const DEPLOYMENT_KEY: &[u8] = b"x";
 /// Key of the number of the newest failed reply.
 pub(super) const NEWEST_DEAD_LETTER: &[u8] = b"f";
+/// Key of the counts of the last minutes.
+pub(super) const PULSE: &[u8] = b"op";
+/// Start of the keys of sessions.
+pub(super) const SESSIONS: &[u8] = &[SESSION];
 /// Start of the keys of channels with something due.
 pub(super) const DUE: &[u8] = b"u";
 

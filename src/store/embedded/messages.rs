@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::domain::timestamp::Timestamp;
     use crate::store::embedded::testing::{Client, Lab, START, WIDE, channel, json_of};
-    use crate::store::{ChannelStore as _, KEEP_MS, MAX_MESSAGES, SocketStore as _};
+    use crate::store::{AcceptedReply, ChannelStore as _, KEEP_MS, MAX_MESSAGES, SocketStore as _};
 
     async fn page(lab: &Lab, client: &Client, since: Since, count: usize) -> Page {
         lab.store.poll_messages(&client.gate(), since, count).await.unwrap().unwrap().value
@@ -349,7 +349,8 @@ mod tests {
         let (wrong, _) = lab.reply(&client, "c", Some("slack")).await;
         assert_eq!(wrong, ReplyOutcome::WrongKind(ChannelKind::Webhook));
         let (stored, reply) = lab.reply(&client, "c", Some("webhook")).await;
-        assert_eq!(stored, ReplyOutcome::Stored(channel("c").channel));
+        let accepted = AcceptedReply { channel: channel("c").channel, at: Timestamp::from_millis(START) };
+        assert_eq!(stored, ReplyOutcome::Stored(accepted));
         let status = lab.store.reply_status(&client.gate(), &reply.id).await.unwrap().unwrap().value;
         let expected = ReplyStatus { channel: "c".to_owned(), status: "stored".to_owned(), attempts: 0, error: None };
         assert_eq!(status, Some(expected));

@@ -10,7 +10,8 @@ use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::message::{NewRecord, StoredRecord};
-use crate::store::{DeliveryRequest, KEEP_MS, MAX_QUEUED, ReplyOutcome, ReplyRecord, ReplyStatus};
+use crate::domain::timestamp::Timestamp;
+use crate::store::{AcceptedReply, DeliveryRequest, KEEP_MS, MAX_QUEUED, ReplyOutcome, ReplyRecord, ReplyStatus};
 
 /// A [`ReplyRecord`] that the writer's thread can keep.
 pub(super) struct OwnedReply {
@@ -67,8 +68,8 @@ pub(super) fn append(tx: &mut Tx<'_>, owned: Owned, user: &UserId, reply: &Owned
         (channel.channel()?, StoredRecord::join(&reply.record, channel.kind, channel.response))
     };
     if channel.kind == ChannelKind::Webhook {
-        store(tx, owned, reply, &joined, "stored", KEEP_MS)?;
-        return Ok(ReplyOutcome::Stored(channel));
+        let at = store(tx, owned, reply, &joined, "stored", KEEP_MS)?;
+        return Ok(ReplyOutcome::Stored(AcceptedReply { channel, at }));
     }
     let Some(delivery) = reply.delivery.as_ref().filter(|delivery| delivery.kind == channel.kind) else {
         return Ok(ReplyOutcome::NeedsDelivery(channel.kind));
@@ -79,6 +80,7 @@ pub(super) fn append(tx: &mut Tx<'_>, owned: Owned, user: &UserId, reply: &Owned
     queue(tx, owned, user, reply, delivery, channel, &joined)
 }
 
+/// Stores a reply among the responses, and what is known of it; gives its instant.
 fn store(
     tx: &mut Tx<'_>,
     owned: Owned,
@@ -86,13 +88,14 @@ fn store(
     joined: &str,
     status: &str,
     life: u64,
-) -> Result<(), Fault> {
-    streams::append(tx, &owned.responses(&reply.channel), joined)?;
+) -> Result<Timestamp, Fault> {
+    let (at, _) = streams::append(tx, &owned.responses(&reply.channel), joined)?;
     let status =
         ReplyStatus { channel: reply.channel.to_string(), status: status.to_owned(), attempts: 0, error: None };
     let (key, expires) = (owned.reply(&reply.record.id), tx.now.saturating_add(life));
     tx.put(&key, &StoredReply { expires, status, progress: String::new() }.write())?;
-    tx.schedule(expires, &key)
+    tx.schedule(expires, &key)?;
+    Ok(at)
 }
 
 /// Stores a reply and queues it in the conversation that it is meant for.
@@ -127,7 +130,7 @@ fn queue(
     let is_reply_to = asked.is_some();
     let (asked, completes_question) = answered(tx, owned, id, asked, conversation)?;
 
-    store(tx, owned, reply, joined, "pending", QUEUED_LIFE_MS)?;
+    let at = store(tx, owned, reply, joined, "pending", QUEUED_LIFE_MS)?;
     let parcel = Parcel {
         accepted: tx.now,
         asked_at: asked.at,
@@ -147,7 +150,7 @@ fn queue(
     queue.replies.push(reply.record.id);
     queue.put(tx, &queue_key)?;
     outbox::announce(tx, owned, user, channel.kind, id)?;
-    Ok(ReplyOutcome::Stored(channel))
+    Ok(ReplyOutcome::Stored(AcceptedReply { channel, at }))
 }
 
 /// The message that is answered, and whether a question is completed by it: that of the message that was named,

@@ -8,6 +8,7 @@ use redb::{Database, Durability, ReadableDatabase as _, StorageError};
 
 use super::open::open_database;
 use super::places::Sockets;
+use super::pulse::PulseMemory;
 use super::tables::{Snapshot, Tx};
 use super::{Fault, storage_fault};
 use crate::domain::ids::UserId;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     clock: Clock,
     sink: WakeSink,
     sockets: Mutex<Sockets>,
+    pulse: Mutex<PulseMemory>,
     commits: AtomicU64,
 }
 
@@ -37,6 +39,7 @@ impl Shared {
             clock,
             sink,
             sockets: Mutex::default(),
+            pulse: Mutex::default(),
             commits: AtomicU64::new(0),
         }
     }
@@ -54,6 +57,11 @@ impl Shared {
     /// The places of sockets and who is watched. Held for a moment only.
     pub(super) fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the replica told of itself. Held for a moment only.
+    pub(super) fn pulse(&self) -> MutexGuard<'_, PulseMemory> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Transactions that were committed so far.

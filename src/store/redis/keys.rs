@@ -26,6 +26,10 @@
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |
 //! | `probe:<random>` | string | – | 10 s |
+//! | `{deployment}:replicas` | sorted set of replicas by their last heartbeat | replicas alive | 15 s after the last heartbeat of any |
+//! | `{deployment}:replica-info` | hash, replica to what it says of itself | the same | the same |
+//! | `{deployment}:minute:<number>` | hash, counter to count, of one minute since the epoch | 7 fields | 65 min after its last count |
+//! | `{deployment}:recent` | sorted set of pointers to messages and replies by their instant | [`MAX_RECENT`](crate::store::operator::MAX_RECENT) | a day after the last |
 //!
 //! All begin with the prefix. The braces are the hash tag that puts everything of one user into one
 //! slot of a Cluster, where a script can act on it atomically.
@@ -170,6 +174,33 @@ impl Keys {
 
     pub(super) fn probe(&self) -> String {
         format!("{}probe:{}", self.prefix, MessageId::random())
+    }
+
+    /// A key of the whole deployment. All of them share a slot, which is no user's.
+    fn of_deployment(&self, rest: &str) -> String {
+        format!("{}{{deployment}}:{rest}", self.prefix)
+    }
+
+    pub(super) fn replicas(&self) -> String {
+        self.of_deployment("replicas")
+    }
+
+    pub(super) fn replica_info(&self) -> String {
+        self.of_deployment("replica-info")
+    }
+
+    /// Start of the keys of minutes; the number of the minute follows.
+    pub(super) fn minute_stem(&self) -> String {
+        self.of_deployment("minute:")
+    }
+
+    pub(super) fn recent(&self) -> String {
+        self.of_deployment("recent")
+    }
+
+    /// The sessions by their last use.
+    pub(super) fn directory_seen(&self) -> String {
+        format!("{}{{directory}}:seen", self.prefix)
     }
 }
 

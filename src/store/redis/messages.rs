@@ -12,10 +12,10 @@ use crate::domain::ids::{MessageId, UserId};
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    ANNOUNCED_AHEAD_MS, CONVERSATION_LIFE_MS, Gate, Gated, Granted, IDEMPOTENCY_MS, Ingest, IngestOutcome, KEEP_MS,
-    MAX_CONVERSATIONS, MAX_MESSAGES, MAX_QUESTIONS, MAX_QUEUED, MAX_RESPONSES, MessageStore, ORIGIN_LIFE_MS,
-    QUESTION_LIFE_MS, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery, Secret, Since,
-    StoreError,
+    ANNOUNCED_AHEAD_MS, AcceptedReply, CONVERSATION_LIFE_MS, Gate, Gated, Granted, IDEMPOTENCY_MS, Ingest,
+    IngestOutcome, KEEP_MS, MAX_CONVERSATIONS, MAX_MESSAGES, MAX_QUESTIONS, MAX_QUEUED, MAX_RESPONSES, MessageStore,
+    ORIGIN_LIFE_MS, QUESTION_LIFE_MS, ReplyOutcome, ReplyRecord, ReplyStatus, ResponsesOutcome, ResponsesQuery, Secret,
+    Since, StoreError,
 };
 
 /// A secret as the scripts compare it.
@@ -49,7 +49,10 @@ fn read_reply_outcome(answer: &mut Answer) -> Result<ReplyOutcome, StoreError> {
         "nowhere" => ReplyOutcome::UnknownDestination,
         "nobody" => ReplyOutcome::NoConversation,
         "full" => ReplyOutcome::QueueFull,
-        "stored" => ReplyOutcome::Stored(channel(answer)?),
+        "stored" => ReplyOutcome::Stored(AcceptedReply {
+            channel: channel(answer)?,
+            at: Timestamp::from_millis(answer.number()?),
+        }),
         other => return Err(StoreError::Corrupt(format!("a reply answered {other:?}"))),
     })
 }

@@ -79,4 +79,6 @@ scripts! {
     REPLY_STATUS = "reply_status" ["base" "limit" "touch" "gate"],
     READ_RESPONSES = "read_responses" ["base" "limit" "read"],
     HOLD_SOCKET = "hold_socket" ["base" "touch" "read"],
+    BEAT = "beat" ["base"],
+    PULSE = "pulse" ["base"],
 }

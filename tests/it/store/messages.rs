@@ -8,8 +8,8 @@ use chaos_relay::domain::ids::{ChannelId, MessageId, UserId};
 use chaos_relay::domain::limit::Limit;
 use chaos_relay::domain::timestamp::Timestamp;
 use chaos_relay::store::{
-    Ingest, IngestOutcome, MAX_MESSAGES, MAX_RESPONSES, ReplyOutcome, ReplyRecord, ResponsesOutcome, ResponsesQuery,
-    Secret, SessionRecord, Since, Wake,
+    AcceptedReply, Ingest, IngestOutcome, MAX_MESSAGES, MAX_RESPONSES, ReplyOutcome, ReplyRecord, ResponsesOutcome,
+    ResponsesQuery, Secret, SessionRecord, Since, Wake,
 };
 use serde_json::json;
 
@@ -256,7 +256,7 @@ async fn a_reply_is_read_as_a_response(bench: Bench) {
     let (session, id) = bench.session_with_channel().await;
     bench.change(&session, &id, json!({"name": "door", "prompt": "private"})).await;
     let (response, outcome) = reply(&bench, &session, &id, Some("webhook"), "hello").await;
-    let ReplyOutcome::Stored(channel) = outcome else { panic!("stored") };
+    let ReplyOutcome::Stored(AcceptedReply { channel, at }) = outcome else { panic!("stored") };
     assert_eq!((channel.id.clone(), channel.label()), (id.clone(), "door"));
     let status = bench.store.reply_status(&gate(&session), &response).await.unwrap().unwrap().value.unwrap();
     assert_eq!(
@@ -266,6 +266,7 @@ async fn a_reply_is_read_as_a_response(bench: Bench) {
     assert_eq!(bench.store.reply_status(&gate(&session), &MessageId::random()).await.unwrap().unwrap().value, None);
     let outcome = bench.store.read_responses(&query(&session.user, &id, Secret::Verified)).await.unwrap();
     let ResponsesOutcome::Page(page, _) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(page.records[0].at, at);
     let read = json_of(&page.records[0]);
     assert_eq!((read["id"].clone(), read["channelType"].clone()), (json!(response), json!("webhook")));
     // What is the owner's business stays with the owner.

@@ -6,6 +6,7 @@ mod conversations;
 mod due;
 mod messages;
 mod outbox;
+mod pulse;
 mod sessions;
 mod settlements;
 mod sockets;

@@ -32,11 +32,13 @@ async fn a_reply_is_taken_as_it_was_accepted(bench: Bench) {
     let content = "a\n\"b\" 🦊\n";
     let (id, outcome) = bot.reply_with(content, |delivery| delivery.reply_to = Some(named)).await;
     let record = bot.record().await;
-    assert_eq!(outcome, ReplyOutcome::Stored(record.channel.clone()));
+    let ReplyOutcome::Stored(stored) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(stored.channel, record.channel);
     bot.has_status(&id, "pending", 0, None).await;
     let taken = bot.takes().await;
     assert!(!taken.lease.is_empty());
     assert!(asked_at <= taken.accepted && taken.accepted <= taken.now);
+    assert_eq!(stored.at, taken.accepted, "the first response of its channel");
     let expected = Delivery {
         user: bot.session.user,
         response: id,

@@ -9,16 +9,16 @@ local now = now_ms()
 local refusal, used, reset, touch = open_gate(now)
 if refusal then return refusal end
 local channel = redis.call('HMGET', KEYS[3], 't', 'o', 'd', 'e')
-local function answer(word, more) return {'ok', used, reset, touch, word, more} end
+local function answer(word, more, id) return {'ok', used, reset, touch, word, more, id} end
 if not channel[1] then return answer('none') end
 if ARGV[7] ~= '' and channel[1] ~= ARGV[7] then return answer('type', channel[1]) end
 local record = ARGV[8] .. '\n' .. channel[1] .. '\n' .. channel[2] .. '\n' .. ARGV[9]
 
 if channel[1] == 'webhook' then
-  append(KEYS[4], KEYS[5], now, ARGV[12], record)
+  local id = append(KEYS[4], KEYS[5], now, ARGV[12], record)
   redis.call('HSET', KEYS[6], 'c', ARGV[10], 's', 'stored', 'a', 0)
   redis.call('PEXPIRE', KEYS[6], ARGV[11])
-  return answer('stored', channel[3])
+  return answer('stored', channel[3], id)
 end
 
 if ARGV[24] ~= channel[1] then return answer('deliver', channel[1]) end
@@ -73,7 +73,7 @@ else
   end
 end
 
-append(KEYS[4], KEYS[5], now, ARGV[12], record)
+local id = append(KEYS[4], KEYS[5], now, ARGV[12], record)
 redis.call('HSET', KEYS[6], 'c', ARGV[10], 's', 'pending', 'a', 0, 'k', conversation, 'b', ARGV[14], 'o', details,
   'm', is_reply_to and '1' or '', 'q', completes, 't', at, 'f', now)
 redis.call('PEXPIRE', KEYS[6], ARGV[23])
@@ -81,4 +81,4 @@ redis.call('RPUSH', queue, ARGV[13])
 redis.call('PEXPIRE', queue, ARGV[23])
 redis.call('ZADD', KEYS[11], 'NX', now, digest)
 redis.call('PEXPIRE', KEYS[11], ARGV[23])
-return answer('stored', channel[3])
+return answer('stored', channel[3], id)
