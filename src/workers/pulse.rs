@@ -28,7 +28,7 @@ pub async fn run(relay: Relay) {
         }
     }
     if relay.shared.store_health.is_reachable() && timeout(LEAVE_TIMEOUT, heart.stop()).await.is_err() {
-        tracing::debug!("the replica was not struck off in time; it lapses by itself");
+        tracing::debug!("taking leave of the store took too long; the replica lapses by itself");
     }
 }
 
@@ -84,10 +84,14 @@ impl Heart {
     }
 
     async fn stop(&self) {
-        let left = if self.relay.shared.tally.is_empty() { Ok(()) } else { self.beat(&self.describe()).await };
-        let replica = self.relay.shared.replica_name();
-        if let Err(error) = left.and(self.relay.store.retire(&replica).await) {
-            tracing::debug!(%error, "the replica could not take leave of the store; it lapses by itself");
+        let Relay { shared, store } = &self.relay;
+        if !shared.tally.is_empty()
+            && let Err(error) = self.beat(&self.describe()).await
+        {
+            tracing::debug!(%error, "what was counted last is lost");
+        }
+        if let Err(error) = store.retire(&shared.replica_name()).await {
+            tracing::debug!(%error, "the replica was not struck off; it lapses by itself");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! order, and where it should.
 
 mod backlog;
+mod counts;
 mod deletion;
 mod destinations;
 pub mod fate;

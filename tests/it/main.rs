@@ -22,6 +22,7 @@ mod limits;
 mod ordering;
 mod pairing;
 mod platform_stand_ins;
+mod pulse;
 mod redis_faults;
 mod sessions;
 mod slack;

@@ -228,6 +228,7 @@ impl PulseStore for EmbeddedStore {
 mod tests {
     use super::*;
     use crate::domain::ids::{ChannelId, UserId};
+    use crate::store::SessionStore as _;
     use crate::store::embedded::testing::{Lab, START};
     use crate::store::operator::{Counter, ReplicaInfo};
 
