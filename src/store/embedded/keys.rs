@@ -10,6 +10,9 @@
 //! | `g` counter | counter that belongs to no user | its window |
 //! | `i` name | channel that has the bot or address of this name | as the channel |
 //! | `n` | number of the newest session | for ever |
+//! | `oa` digest | login of an operator | [`ADMIN_SESSION_LIFE_MS`](crate::store::operator::ADMIN_SESSION_LIFE_MS) |
+//! | `ol` | last instant and length of the audit | [`AUDIT_LIFE_MS`](crate::store::operator::AUDIT_LIFE_MS) after the last entry |
+//! | `ol` instant | entry of the audit | as the audit |
 //! | `op` | counts of the last minutes, and what came last | a day after the last change |
 //! | `p` random | what a probe wrote | 10 s |
 //! | `u` number channel id | when something is due in a channel | until nothing is, at most as the channel |
@@ -43,6 +46,10 @@ pub(super) const NEWEST_SESSION: &[u8] = b"n";
 pub(super) const DEPLOYMENT_KEY: &[u8] = b"x";
 /// Key of the number of the newest failed reply.
 pub(super) const NEWEST_DEAD_LETTER: &[u8] = b"f";
+/// Start of the keys of operators' logins; the digest follows.
+pub(super) const ADMINS: &[u8] = b"oa";
+/// Key of the head of the audit, and start of the keys of its entries.
+pub(super) const AUDIT: &[u8] = b"ol";
 /// Key of the counts of the last minutes.
 pub(super) const PULSE: &[u8] = b"op";
 /// Start of the keys of sessions.
@@ -104,6 +111,21 @@ pub(super) fn dead_letter(slot: u64) -> Vec<u8> {
 /// The channel in a key that starts with [`DUE`].
 pub(super) fn due_channel(key: &[u8]) -> Option<ChannelId> {
     std::str::from_utf8(key.get(OWNED_LEN..)?).ok()?.parse().ok()
+}
+
+/// Key of a login of an operator.
+pub(super) fn admin(session: &Digest) -> Vec<u8> {
+    [ADMINS, session.as_bytes()].concat()
+}
+
+/// Key of the entry of the audit at this instant, in milliseconds.
+pub(super) fn audit_entry(at: u64) -> Vec<u8> {
+    [AUDIT, &at.to_be_bytes()].concat()
+}
+
+/// The instant in the key of an entry of the audit.
+pub(super) fn audit_instant(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(AUDIT)?.try_into().ok()?))
 }
 
 /// Key of what one probe writes.
@@ -287,6 +309,8 @@ pub(super) enum Expiring {
     Reply,
     /// The note which channel has a bot or address.
     Identity,
+    /// The audit, to which nothing may have been added for too long.
+    Audit,
     /// A record whose value says when it expires.
     Record,
 }
@@ -296,6 +320,7 @@ impl Expiring {
         match (key.first(), key.get(OWNED_LEN)) {
             (Some(&SESSION), _) => Self::Session,
             (Some(&IDENTITY), _) => Self::Identity,
+            _ if key == AUDIT => Self::Audit,
             (Some(&OWNED), Some(&HEAD)) => Self::Stream,
             (Some(&OWNED), Some(&CONVERSATION)) => Self::Conversation,
             (Some(&OWNED), Some(&REPLY)) => Self::Reply,
@@ -356,6 +381,8 @@ mod tests {
         assert_eq!(Expiring::of(&owned.conversation(&channel, "chat\n")), Expiring::Conversation);
         assert_eq!(Expiring::of(&owned.reply(&MessageId::random())), Expiring::Reply);
         assert_eq!(Expiring::of(&identity("telegram:1")), Expiring::Identity);
+        assert_eq!(Expiring::of(AUDIT), Expiring::Audit);
+        assert_eq!(audit_instant(&audit_entry(7)), Some(7));
         for record in [owned.queue(&channel, "h\n"), owned.question(&channel, 1), owned.due(&channel), dead_letter(1)] {
             assert_eq!(Expiring::of(&record), Expiring::Record);
         }

@@ -8,7 +8,7 @@ use super::keys::{self, Expiring, Owned, Stream};
 use super::sessions::end_session;
 use super::tables::{Tx, View};
 use super::values::{Owner, Session, expires};
-use super::{conversations, identities, queues, streams};
+use super::{admin_access, conversations, identities, queues, streams};
 use crate::domain::ids::UserId;
 
 /// Removes up to about `budget` records; says whether there may be more to do at once.
@@ -45,6 +45,7 @@ fn expire(tx: &mut Tx<'_>, key: &[u8], budget: usize) -> Result<usize, Fault> {
         Expiring::Conversation => conversations::expire(tx, key),
         Expiring::Reply => queues::expire_reply(tx, key),
         Expiring::Identity => identities::expire(tx, key),
+        Expiring::Audit => admin_access::expire_audit(tx, budget),
         Expiring::Record => {
             let Some(until) = tx.get(key)?.map(|value| expires(value.value())).transpose()? else { return Ok(0) };
             if until > tx.now {

@@ -1,6 +1,7 @@
 //! Who is logged in as operator, and what operators did.
 
 use crate::domain::digest::Digest;
+use crate::domain::text::truncate_plain;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 
@@ -13,8 +14,11 @@ pub const MAX_AUDIT: usize = 5_000;
 /// How long they are kept after the last of them, in milliseconds.
 pub const AUDIT_LIFE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
-/// Something that an operator did, or somebody who wanted to be one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Characters of each text of an entry that are kept, which bounds what strangers can have written.
+pub const MAX_AUDIT_TEXT: usize = 200;
+
+/// Something that an operator did, or somebody who wanted to be one. Texts beyond [`MAX_AUDIT_TEXT`] are cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewAuditEntry {
     /// From where; empty if that is not known.
     pub ip: String,
@@ -24,6 +28,14 @@ pub struct NewAuditEntry {
     pub subject: String,
     /// What became of it, in a few words.
     pub outcome: String,
+}
+
+impl NewAuditEntry {
+    /// The entry as it is kept.
+    pub(in crate::store) fn shortened(&self) -> Self {
+        let cut = |text: &str| truncate_plain(text, MAX_AUDIT_TEXT).to_owned();
+        Self { ip: cut(&self.ip), action: cut(&self.action), subject: cut(&self.subject), outcome: cut(&self.outcome) }
+    }
 }
 
 /// An entry with its time.
@@ -42,6 +54,15 @@ pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<Timestamp>,
+}
+
+impl AuditPage {
+    /// A page of `count` entries, from one more than that if there are more.
+    pub(in crate::store) fn of(mut entries: Vec<AuditEntry>, count: usize) -> Self {
+        let has_more = entries.len() > count;
+        entries.truncate(count);
+        Self { next: entries.last().map(|last| last.at).filter(|_| has_more), entries }
+    }
 }
 
 /// Logins of operators, and the audit.

@@ -13,7 +13,7 @@ mod pulse;
 
 pub use admin_access::{
     ADMIN_SESSION_LIFE_MS, AUDIT_LIFE_MS, AdminAccessStore, AuditEntry, AuditPage, MAX_ADMIN_SESSIONS, MAX_AUDIT,
-    NewAuditEntry,
+    MAX_AUDIT_TEXT, NewAuditEntry,
 };
 pub use deliveries::{
     DeliveryCounts, DeliveryDeskStore, DeliveryEntry, DeliveryPage, DeliveryQuery, DeliveryState, DropOutcome,

@@ -30,6 +30,8 @@
 //! | `{deployment}:replica-info` | hash, replica to what it says of itself | the same | the same |
 //! | `{deployment}:minute:<number>` | hash, counter to count, of one minute since the epoch | 7 fields | 65 min after its last count |
 //! | `{deployment}:recent` | sorted set of pointers to messages and replies by their instant | [`MAX_RECENT`](crate::store::operator::MAX_RECENT) | a day after the last |
+//! | `{deployment}:admins` | sorted set of digests of operators' logins by their end | [`MAX_ADMIN_SESSIONS`](crate::store::operator::MAX_ADMIN_SESSIONS) | 24 h after the last login |
+//! | `{deployment}:audit` | stream, entry `<ms>-0`, fields `ip`, `action`, `subject`, `outcome` | [`MAX_AUDIT`](crate::store::operator::MAX_AUDIT) | 90 days after the last entry |
 //!
 //! All begin with the prefix. The braces are the hash tag that puts everything of one user into one
 //! slot of a Cluster, where a script can act on it atomically.
@@ -192,6 +194,14 @@ impl Keys {
     /// Start of the keys of minutes; the number of the minute follows.
     pub(super) fn minute_stem(&self) -> String {
         self.of_deployment("minute:")
+    }
+
+    pub(super) fn admins(&self) -> String {
+        self.of_deployment("admins")
+    }
+
+    pub(super) fn audit(&self) -> String {
+        self.of_deployment("audit")
     }
 
     pub(super) fn recent(&self) -> String {

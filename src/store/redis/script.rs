@@ -81,4 +81,8 @@ scripts! {
     HOLD_SOCKET = "hold_socket" ["base" "touch" "read"],
     BEAT = "beat" ["base"],
     PULSE = "pulse" ["base"],
+    OPEN_ADMIN_SESSION = "open_admin_session" ["base"],
+    HAS_ADMIN_SESSION = "has_admin_session" ["base"],
+    CLOSE_ADMIN_SESSIONS = "close_admin_sessions" ["base"],
+    AUDIT = "audit" ["base"],
 }

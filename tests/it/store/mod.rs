@@ -1,5 +1,6 @@
 //! What a store promises, proved on each store.
 
+mod admin_access;
 pub mod bot;
 mod channels;
 mod conversations;
