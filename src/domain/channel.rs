@@ -33,6 +33,9 @@ pub enum ChannelKind {
 }
 
 impl ChannelKind {
+    /// The kinds that replies are delivered to.
+    pub const PLATFORMS: [Self; 4] = [Self::Telegram, Self::Discord, Self::Slack, Self::Email];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

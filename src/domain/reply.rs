@@ -1,9 +1,10 @@
 //! Replies of an agent, as clients send them.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::channel::MAX_METADATA_BYTES;
 use super::fields::{Fields, InvalidField};
+use super::ids::{ChannelId, MessageId};
 use super::text;
 
 /// Longest reply that is accepted, in bytes of UTF-8; what goes beyond the content limit is then cut.
@@ -72,6 +73,27 @@ impl Reply {
         }
         Ok(Self { channel, channel_type, content: cut.text, metadata })
     }
+}
+
+/// The frame that tells a session's sockets how far a reply is: `retrying`, `delivered` or `failed`.
+pub fn delivery_frame(
+    response: &MessageId,
+    channel: &ChannelId,
+    status: &str,
+    attempts: u32,
+    error: Option<&str>,
+) -> String {
+    let mut frame = json!({
+        "type": "delivery",
+        "responseId": response,
+        "channelId": channel,
+        "status": status,
+        "attempts": attempts,
+    });
+    if let Some(error) = error {
+        frame["error"] = error.into();
+    }
+    frame.to_string()
 }
 
 /// Members that the relay itself puts into the metadata of messages. A client sends them back with its

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::Relay;
@@ -15,6 +15,7 @@ use crate::channels::adapter::{Outgoing, Progress, SendAdapter, Verdict};
 use crate::channels::api::CallError;
 use crate::domain::channel::Channel;
 use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::reply::delivery_frame;
 use crate::domain::retry;
 use crate::domain::timestamp::Timestamp;
 use crate::store::operator::Counter;
@@ -242,7 +243,8 @@ impl Relay {
         after: Option<Duration>,
         reason: &str,
     ) -> Outcome {
-        let next = retry::next_try(delivery.attempts + 1, after, delivery.accepted, now, jitter());
+        let tries = delivery.attempts.saturating_sub(delivery.earlier_attempts).saturating_add(1);
+        let next = retry::next_try(tries, after, delivery.accepted, now, jitter());
         Self::retry_or_fail(progress, now, next, reason)
     }
 
@@ -313,17 +315,12 @@ impl Parts<'_> {
 
 /// What the session's sockets are told.
 fn frame(delivery: &Delivery, status: &str, settlement: &Settlement) -> String {
-    let mut frame = json!({
-        "type": "delivery",
-        "responseId": delivery.response,
-        "channelId": delivery.record.channel.id,
-        "status": status,
-        "attempts": delivery.attempts.saturating_add(1),
-    });
-    if let Settlement::Retry { error, .. } | Settlement::Failed { error } = settlement {
-        frame["error"] = error.as_str().into();
-    }
-    frame.to_string()
+    let error = match settlement {
+        Settlement::Retry { error, .. } | Settlement::Failed { error } => Some(error.as_str()),
+        _ => None,
+    };
+    let attempts = delivery.attempts.saturating_add(1);
+    delivery_frame(&delivery.response, &delivery.record.channel.id, status, attempts, error)
 }
 
 fn to_text(progress: &Progress) -> String {

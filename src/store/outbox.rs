@@ -84,7 +84,9 @@ pub struct Delivery {
     pub progress: String,
     /// Tries so far.
     pub attempts: u32,
-    /// When the reply was accepted.
+    /// Those of them that were before it was sent again. The waits between tries begin anew after them.
+    pub earlier_attempts: u32,
+    /// When the reply was accepted, or sent again.
     pub accepted: Timestamp,
     /// The store's time at the taking.
     pub now: Timestamp,

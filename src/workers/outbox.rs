@@ -15,13 +15,11 @@ const EVERY: Duration = Duration::from_secs(1);
 const CLAIM_MS: u64 = 3_000;
 /// Channels of a platform that are worked on at once. Calls under way are bounded apart from that.
 const PARALLEL: usize = 64;
-/// The platforms that replies go to.
-const ALL: [ChannelKind; 4] = [ChannelKind::Telegram, ChannelKind::Discord, ChannelKind::Slack, ChannelKind::Email];
 
 /// Runs until the replica takes leave and what it held is worked off.
 pub async fn run(relay: Relay) {
     let mut platforms = JoinSet::new();
-    for kind in ALL {
+    for kind in ChannelKind::PLATFORMS {
         platforms.spawn(run_for(relay.clone(), kind));
     }
     platforms.join_all().await;

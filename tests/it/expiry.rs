@@ -80,8 +80,11 @@ async fn every_key_of_a_conversation_has_an_end() {
 
     let listed = server.cli(&["--scan"]);
     let keys: Vec<_> = listed.lines().collect();
-    let kinds = ["conversations:", "newest:", "origin:", "questions:", "queues:", "queue:", "identity:", "outbox:due:"];
-    for kind in kinds.iter().chain(&["reply:", "outbox:dead", "responses:", "responses-last:"]) {
+    let kinds = ["conversations:", "newest:", "origin:", "questions:", "queues:", "queue:", "identity:", "reply:"];
+    let lists =
+        ["}:due", "}:pending", "}:retrying", "}:failed", "}:places"].map(|list| format!("{{outbox:telegram{list}"));
+    let lists = lists.iter().map(String::as_str);
+    for kind in kinds.into_iter().chain(["responses:", "responses-last:"]).chain(lists) {
         assert!(keys.iter().any(|key| key.contains(kind)), "no key of {kind} in {keys:?}");
     }
     assert_all_end(&server, &keys);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::keys::{self, Owned};
 use super::tables::{Tx, View};
 use super::values::{Owner, StoredChannel};
-use super::{EmbeddedStore, Fault, conversations, gate, queues};
+use super::{EmbeddedStore, Fault, conversations, gate, listing, queues};
 use crate::domain::ids::{ChannelId, UserId};
 use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, Holder, MAX_CHANNELS, PutChannel, StoreError};
 
@@ -59,14 +59,20 @@ fn update(tx: &mut Tx<'_>, user: &UserId, record: &ChannelRecord) -> Result<bool
 fn delete(tx: &mut Tx<'_>, user: &UserId, channel: &ChannelId) -> Result<bool, Fault> {
     let Some(session) = gate::live_session(tx, user)? else { return Ok(false) };
     let owned = Owned(session.number);
-    if !tx.remove(&owned.channel(channel))? {
-        return Ok(false);
-    }
+    let key = owned.channel(channel);
+    let kind = match tx.get(&key)? {
+        Some(value) => StoredChannel::read(value.value()).ok().map(|stored| stored.kind),
+        None => return Ok(false),
+    };
+    tx.remove(&key)?;
     tx.remove(&keys::channel_owner(channel))?;
     let responses = owned.responses(channel);
     tx.remove(&responses.head)?;
     tx.remove_range(&responses.entry(0), &responses.end())?;
     queues::fail_all(tx, owned, channel, "the channel was deleted")?;
+    if let Some(kind) = kind {
+        listing::unlist_failed(tx, kind, owned, channel)?;
+    }
     conversations::forget(tx, owned, channel)?;
     tx.remove(&owned.due(channel))?;
     Ok(true)

@@ -5,8 +5,9 @@
 //! | `s` user | session | [`SESSION_LIFE_MS`](crate::store::SESSION_LIFE_MS) after its last use |
 //! | `k` digest of an API key | the user it belongs to | as the session |
 //! | `c` channel id | owner and session number | as the channel |
-//! | `f` | expiry and number of the newest failed reply | [`DEAD_LETTER_LIFE_MS`](crate::store::DEAD_LETTER_LIFE_MS) |
-//! | `f` slot | failed reply, for the operator | the same |
+//! | `f` `c` type NUL state | how many replies are listed in this state | while there are any |
+//! | `f` `l` type NUL state instant response id | reply that is not delivered, for the operator | as what became of it |
+//! | `f` `r` response id | key of the record above | the same |
 //! | `g` counter | counter that belongs to no user | its window |
 //! | `i` name | channel that has the bot or address of this name | as the channel |
 //! | `n` | number of the newest session | for ever |
@@ -36,16 +37,19 @@
 //! than under the user. So a session ends, with all it owns, by the removal of one record: what is left
 //! can be reached by nobody and is cleared away bit by bit, even when the user has a new session already.
 
+use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, UserId};
+use crate::store::operator::DeliveryState;
 use crate::store::{MAX_MESSAGES, MAX_RESPONSES};
 
 /// Key of the number of the newest session.
 pub(super) const NEWEST_SESSION: &[u8] = b"n";
 /// Key of the deployment's sealed private key.
 pub(super) const DEPLOYMENT_KEY: &[u8] = b"x";
-/// Key of the number of the newest failed reply.
-pub(super) const NEWEST_DEAD_LETTER: &[u8] = b"f";
+/// Start of the keys around replies that are not delivered. Before they were listed by state, it was itself the key
+/// of the number of the newest failed reply.
+pub(super) const UNDELIVERED: &[u8] = b"f";
 /// Start of the keys of operators' logins; the digest follows.
 pub(super) const ADMINS: &[u8] = b"oa";
 /// Key of the head of the audit, and start of the keys of its entries.
@@ -103,9 +107,38 @@ pub(super) fn identity_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(&[IDENTITY])?).ok()
 }
 
-/// Key of one of the places for failed replies.
+/// Key of one of the places that failed replies had before they were listed by state.
 pub(super) fn dead_letter(slot: u64) -> Vec<u8> {
-    [NEWEST_DEAD_LETTER, &slot.to_be_bytes()].concat()
+    [UNDELIVERED, &slot.to_be_bytes()].concat()
+}
+
+fn undelivered(tag: u8, kind: ChannelKind, state: DeliveryState) -> Vec<u8> {
+    let state = match state {
+        DeliveryState::Pending => b'p',
+        DeliveryState::Retrying => b'r',
+        DeliveryState::Failed => b'f',
+    };
+    [UNDELIVERED, &[tag], kind.as_str().as_bytes(), NUL, &[state]].concat()
+}
+
+/// Key of how many replies of a platform are in this state.
+pub(super) fn listed_count(kind: ChannelKind, state: DeliveryState) -> Vec<u8> {
+    undelivered(b'c', kind, state)
+}
+
+/// Start of the keys of a platform's replies in this state.
+pub(super) fn listed(kind: ChannelKind, state: DeliveryState) -> Vec<u8> {
+    undelivered(b'l', kind, state)
+}
+
+/// Key of one of them: sorted by this instant, in milliseconds.
+pub(super) fn listed_at(kind: ChannelKind, state: DeliveryState, at: u64, response: &str) -> Vec<u8> {
+    [&listed(kind, state)[..], &at.to_be_bytes(), response.as_bytes()].concat()
+}
+
+/// Key under which it is noted where a reply is listed.
+pub(super) fn listing(response: &MessageId) -> Vec<u8> {
+    [UNDELIVERED, b"r", response.to_string().as_bytes()].concat()
 }
 
 /// The channel in a key that starts with [`DUE`].
@@ -249,6 +282,18 @@ impl Owned {
 pub(super) fn parcel_of(reply: &[u8]) -> Vec<u8> {
     let (owner, name) = reply.split_at(OWNED_LEN);
     [owner, b"p", name.strip_prefix(&[REPLY]).unwrap_or(name)].concat()
+}
+
+/// The session and the channel in a key that starts with [`DUE`].
+pub(super) fn due_place(key: &[u8]) -> Option<(Owned, ChannelId)> {
+    let number = key.get(1..OWNED_LEN)?.try_into().ok()?;
+    Some((Owned(u64::from_be_bytes(number)), due_channel(key)?))
+}
+
+/// The reply whose record has this key, if it is the key of one that a session owns.
+pub(super) fn owned_reply(key: &[u8]) -> Option<MessageId> {
+    let id = key.strip_prefix(&[OWNED]).and(key.get(OWNED_LEN..))?.strip_prefix(&[REPLY])?;
+    std::str::from_utf8(id).ok()?.parse().ok()
 }
 
 /// Key under which a conversation is found by the instant of its newest message, from its own key.
@@ -397,7 +442,11 @@ mod tests {
         assert_eq!(heard_of(b"v", 9), None);
         assert_eq!(due_channel(&owned.due(&channel)), Some(channel));
         assert_eq!(identity_of(&identity("email:a@b")), Some("email:a@b"));
+        assert_eq!(due_place(&owned.due(&"c".parse().unwrap())), Some((owned, "c".parse().unwrap())));
+        assert_eq!(due_place(b"u"), None);
         let id = MessageId::random();
+        assert_eq!(owned_reply(&owned.reply(&id)), Some(id));
+        assert_eq!((owned_reply(&owned.parcel(&id)), owned_reply(&listing(&id))), (None, None));
         assert!(owned.parcel(&id).ends_with(id.to_string().as_bytes()) && owned.parcel(&id) != owned.reply(&id));
     }
 

@@ -7,7 +7,6 @@
 mod admin_access;
 mod channels;
 mod conversations;
-mod dead_letters;
 mod delivery_desk;
 mod directory;
 mod gate;
@@ -15,6 +14,7 @@ mod history;
 mod identities;
 mod key_browser;
 mod keys;
+mod listing;
 mod messages;
 mod open;
 mod outbox;
@@ -115,6 +115,7 @@ fn system_micros() -> u64 {
 fn open_with(directory: &Path, sink: WakeSink, clock: Clock, timing: Timing) -> Result<Arc<EmbeddedStore>, OpenError> {
     let database = open::open_database(directory)?;
     let shared = Arc::new(Shared::new(directory.to_owned(), database, clock, sink));
+    listing::adopt_all(&shared);
     let writer = Arc::new(Writer::start(shared.clone(), timing).map_err(OpenError::Writer)?);
     Ok(Arc::new_cyclic(|this| EmbeddedStore { this: this.clone(), shared, writer }))
 }

@@ -4,14 +4,16 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::keys::{self, DUE, Owned};
+use super::listing::Listing;
 use super::queues::{self, Parcel};
 use super::tables::{Tx, View};
 use super::values::{Reader, StoredChannel, Writing};
-use super::{EmbeddedStore, Fault, conversations, dead_letters, gate, replies};
+use super::{EmbeddedStore, Fault, conversations, gate, listing, replies};
 use crate::domain::channel::ChannelKind;
 use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::timestamp::Timestamp;
+use crate::store::operator::DeliveryState;
 use crate::store::{
     DEAD_LETTER_LIFE_MS, Delivery, DueChannel, KEEP_MS, OutboxStore, Settlement, StoreError, Taken, Wake,
 };
@@ -41,6 +43,12 @@ impl Due {
             user: reader.user()?,
         })
     }
+}
+
+/// What a channel on the list connects to, and whose it is.
+pub(super) fn kind_and_user(value: &[u8]) -> Result<(ChannelKind, UserId), Fault> {
+    let due = Due::read(value)?;
+    Ok((due.kind, due.user))
 }
 
 /// Lists a channel as having something due now.
@@ -139,6 +147,7 @@ fn take(tx: &mut Tx<'_>, due: &DueChannel, lease: u64) -> Result<Taken, Fault> {
             content: parcel.content,
             progress: reply.progress,
             attempts: reply.status.attempts,
+            earlier_attempts: reply.earlier_attempts,
             accepted: Timestamp::from_millis(parcel.accepted),
             now: Timestamp::from_millis(tx.now),
             record,
@@ -148,6 +157,7 @@ fn take(tx: &mut Tx<'_>, due: &DueChannel, lease: u64) -> Result<Taken, Fault> {
 
 /// What a settlement has to name.
 struct Claimant {
+    kind: ChannelKind,
     user: UserId,
     channel: ChannelId,
     response: MessageId,
@@ -158,6 +168,7 @@ struct Claimant {
 impl From<&Delivery> for Claimant {
     fn from(delivery: &Delivery) -> Self {
         Self {
+            kind: delivery.record.channel.kind,
             user: delivery.user,
             channel: delivery.record.channel.id.clone(),
             response: delivery.response,
@@ -182,6 +193,10 @@ fn settle(tx: &mut Tx<'_>, by: &Claimant, settlement: Settlement, frame: Option<
         status.clone_into(&mut reply.status.status);
         reply.status.error = error;
     };
+    let listed = |state, at| {
+        let (kind, session, user, channel) = (by.kind, session.number, by.user, by.channel.clone());
+        Listing { kind, state, at, session, user, channel }
+    };
     let next = match settlement {
         Settlement::Part { progress, lease } => {
             reply.progress = progress;
@@ -191,6 +206,8 @@ fn settle(tx: &mut Tx<'_>, by: &Claimant, settlement: Settlement, frame: Option<
         Settlement::Retry { wait, error, progress } => {
             note("retrying", Some(error));
             reply.progress = progress;
+            let at = tx.now.saturating_add(wait);
+            listing::list(tx, &by.response, &listed(DeliveryState::Retrying, at))?;
             wait
         }
         Settlement::Delivered { pause } => {
@@ -198,12 +215,13 @@ fn settle(tx: &mut Tx<'_>, by: &Claimant, settlement: Settlement, frame: Option<
             reply.progress.clear();
             reply.expires = tx.now.saturating_add(KEEP_MS);
             tx.remove(&owned.parcel(&by.response))?;
+            listing::unlist(tx, &by.response)?;
             pause
         }
         Settlement::Failed { error } => {
             note("failed", Some(error));
             reply.expires = tx.now.saturating_add(DEAD_LETTER_LIFE_MS);
-            dead_letters::list(tx, &by.user, &by.response)?;
+            listing::list(tx, &by.response, &listed(DeliveryState::Failed, tx.now))?;
             0
         }
     };

@@ -1,9 +1,9 @@
 //! Replies that wait for their delivery, in order for each conversation.
 
-use super::Fault;
 use super::keys::{self, Owned};
 use super::tables::{Tx, View};
 use super::values::{Reader, StoredReply, Writing, expires};
+use super::{Fault, listing};
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::store::KEEP_MS;
 
@@ -42,9 +42,24 @@ impl Queue {
         tx.put(key, &self.write())
     }
 
-    /// Drops the first reply; the queue goes with the last one, unless it has to wait.
-    pub(super) fn pop(mut self, tx: &mut Tx<'_>, key: &[u8]) -> Result<(), Fault> {
-        self.replies.remove(0);
+    /// How many replies are before this one.
+    pub(super) fn position(&self, reply: &MessageId) -> Option<usize> {
+        self.replies.iter().position(|queued| queued == reply)
+    }
+
+    /// Whether the first reply is being delivered at this time.
+    pub(super) fn is_held(&self, now: u64) -> bool {
+        !self.lease.is_empty() && self.due > now
+    }
+
+    /// Drops the first reply.
+    pub(super) fn pop(self, tx: &mut Tx<'_>, key: &[u8]) -> Result<(), Fault> {
+        self.drop_at(0, tx, key)
+    }
+
+    /// Drops one of the replies; the queue goes with the last one, unless it has to wait.
+    pub(super) fn drop_at(mut self, position: usize, tx: &mut Tx<'_>, key: &[u8]) -> Result<(), Fault> {
+        self.replies.remove(position);
         if self.replies.is_empty() && self.due <= tx.now {
             tx.remove(key)?;
             return Ok(());
@@ -53,9 +68,27 @@ impl Queue {
     }
 }
 
+/// Puts a reply behind what waits in a conversation. It lives as long as a queued reply from now on.
+pub(super) fn push(tx: &mut Tx<'_>, key: &[u8], queue: Option<Queue>, reply: MessageId) -> Result<(), Fault> {
+    let expires = tx.now.saturating_add(QUEUED_LIFE_MS);
+    if queue.is_none() {
+        tx.schedule(expires, key)?;
+    }
+    let mut queue = queue.unwrap_or_else(|| Queue { due: tx.now, ..Queue::default() });
+    queue.expires = expires;
+    queue.replies.push(reply);
+    queue.put(tx, key)
+}
+
 /// The queue with this key.
 pub(super) fn queue(view: &dyn View, key: &[u8]) -> Result<Option<Queue>, Fault> {
     view.get(key)?.map(|value| Queue::read(value.value())).transpose()
+}
+
+/// The channel's queues.
+pub(super) fn all(view: &dyn View, owned: Owned, channel: &ChannelId) -> Result<Vec<Queue>, Fault> {
+    let prefix = owned.queues(channel);
+    view.range(&prefix, &keys::end_of(&prefix))?.map(|entry| Queue::read(entry?.1.value())).collect()
 }
 
 /// The channel's queue that is due first, with its key.
@@ -128,6 +161,7 @@ pub(super) fn fail_all(tx: &mut Tx<'_>, owned: Owned, channel: &ChannelId, error
     }
     tx.remove_range(&prefix, &keys::end_of(&prefix))?;
     for id in replies {
+        listing::unlist(tx, &id)?;
         let key = owned.reply(&id);
         let reply = tx.get(&key)?.and_then(|value| StoredReply::read(value.value()).ok());
         if !tx.remove(&owned.parcel(&id))? {
@@ -154,6 +188,9 @@ pub(super) fn expire_reply(tx: &mut Tx<'_>, key: &[u8]) -> Result<usize, Fault> 
         return Ok(0);
     }
     tx.remove(key)?;
+    if let Some(reply) = keys::owned_reply(key) {
+        listing::unlist(tx, &reply)?;
+    }
     let had_parcel = tx.remove(&keys::parcel_of(key))?;
     Ok(1 + usize::from(had_parcel))
 }

@@ -2,15 +2,17 @@
 
 use super::conversations::Heard;
 use super::keys::Owned;
-use super::queues::{Parcel, QUEUED_LIFE_MS, Queue};
+use super::listing::Listing;
+use super::queues::{Parcel, QUEUED_LIFE_MS};
 use super::tables::{Tx, View};
 use super::values::{StoredChannel, StoredReply};
-use super::{Fault, conversations, outbox, queues, streams};
+use super::{Fault, conversations, listing, outbox, queues, streams};
 use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::message::{NewRecord, StoredRecord};
 use crate::domain::timestamp::Timestamp;
+use crate::store::operator::DeliveryState;
 use crate::store::{AcceptedReply, DeliveryRequest, KEEP_MS, MAX_QUEUED, ReplyOutcome, ReplyRecord, ReplyStatus};
 
 /// A [`ReplyRecord`] that the writer's thread can keep.
@@ -93,7 +95,7 @@ fn store(
     let status =
         ReplyStatus { channel: reply.channel.to_string(), status: status.to_owned(), attempts: 0, error: None };
     let (key, expires) = (owned.reply(&reply.record.id), tx.now.saturating_add(life));
-    tx.put(&key, &StoredReply { expires, status, progress: String::new() }.write())?;
+    tx.put(&key, &StoredReply { expires, status, progress: String::new(), earlier_attempts: 0 }.write())?;
     tx.schedule(expires, &key)?;
     Ok(at)
 }
@@ -122,7 +124,7 @@ fn queue(
         });
     };
     let queue_key = owned.queue(id, &conversation.conversation);
-    let mut queue = queues::queue(tx, &queue_key)?;
+    let queue = queues::queue(tx, &queue_key)?;
     if queue.as_ref().is_some_and(|queue| queue.replies.len() >= MAX_QUEUED) {
         return Ok(ReplyOutcome::QueueFull);
     }
@@ -141,14 +143,10 @@ fn queue(
         content: delivery.content.clone(),
     };
     tx.put(&owned.parcel(&reply.record.id), &parcel.write())?;
-    let expires = tx.now.saturating_add(QUEUED_LIFE_MS);
-    if queue.is_none() {
-        tx.schedule(expires, &queue_key)?;
-    }
-    let mut queue = queue.take().unwrap_or_else(|| Queue { due: tx.now, ..Queue::default() });
-    queue.expires = expires;
-    queue.replies.push(reply.record.id);
-    queue.put(tx, &queue_key)?;
+    queues::push(tx, &queue_key, queue, reply.record.id)?;
+    let (session, user_id, state) = (owned.0, *user, DeliveryState::Pending);
+    let listing = Listing { kind: channel.kind, state, at: tx.now, session, user: user_id, channel: id.clone() };
+    listing::list(tx, &reply.record.id, &listing)?;
     outbox::announce(tx, owned, user, channel.kind, id)?;
     Ok(ReplyOutcome::Stored(AcceptedReply { channel, at }))
 }

@@ -8,7 +8,7 @@ use super::keys::{self, Expiring, Owned, Stream};
 use super::sessions::end_session;
 use super::tables::{Tx, View};
 use super::values::{Owner, Session, expires};
-use super::{admin_access, conversations, identities, queues, streams};
+use super::{admin_access, conversations, identities, listing, queues, streams};
 use crate::domain::ids::UserId;
 
 /// Removes up to about `budget` records; says whether there may be more to do at once.
@@ -74,7 +74,8 @@ fn expire_session(tx: &mut Tx<'_>, key: &[u8]) -> Result<usize, Fault> {
     Ok(2)
 }
 
-/// Removes what a session left that ended, the pointers to its channels, and what was due in them.
+/// Removes what a session left that ended, the pointers to its channels, what was due in them, and its replies from
+/// their lists.
 fn clear_remains(tx: &mut Tx<'_>, owned: Owned, budget: usize) -> Result<usize, Fault> {
     let prefix = owned.prefix();
     let mut remains = Vec::new();
@@ -83,6 +84,9 @@ fn clear_remains(tx: &mut Tx<'_>, owned: Owned, budget: usize) -> Result<usize, 
     }
     for key in &remains {
         tx.remove(key)?;
+        if let Some(reply) = keys::owned_reply(key) {
+            listing::unlist(tx, &reply)?;
+        }
         if let Some(channel) = keys::owned_channel(key) {
             tx.remove(&owned.due(&channel))?;
             let pointer = keys::channel_owner(&channel);

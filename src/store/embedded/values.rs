@@ -62,6 +62,10 @@ impl<'a> Reader<'a> {
         Ok(u64::from_be_bytes(*number))
     }
 
+    fn count(&mut self) -> Result<u32, Fault> {
+        u32::try_from(self.number()?).map_err(|_| self.fault())
+    }
+
     pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
         let len = usize::try_from(self.number()?).map_err(|_| self.fault())?;
         let (text, rest) = self.rest.split_at_checked(len).ok_or(self.fault())?;
@@ -238,6 +242,8 @@ pub(super) struct StoredReply {
     pub(super) status: ReplyStatus,
     /// What the last try noted; empty at first.
     pub(super) progress: String,
+    /// Tries that were before it was sent again.
+    pub(super) earlier_attempts: u32,
 }
 
 impl StoredReply {
@@ -250,6 +256,7 @@ impl StoredReply {
             .number(status.attempts.into())
             .optional(status.error.as_deref())
             .text(&self.progress)
+            .number(self.earlier_attempts.into())
             .done()
     }
 
@@ -260,11 +267,13 @@ impl StoredReply {
             status: ReplyStatus {
                 channel: reader.text()?.to_owned(),
                 status: reader.text()?.to_owned(),
-                attempts: u32::try_from(reader.number()?).map_err(|_| reader.fault())?,
+                attempts: reader.count()?,
                 error: reader.optional()?.map(str::to_owned),
             },
             // Relays that delivered nothing wrote no progress.
             progress: if reader.is_at_end() { String::new() } else { reader.text()?.to_owned() },
+            // Relays that sent nothing again wrote no earlier tries.
+            earlier_attempts: if reader.is_at_end() { 0 } else { reader.count()? },
         })
     }
 }
@@ -292,17 +301,19 @@ mod tests {
         assert_eq!(Head::read(&head.write()).unwrap(), head);
         for error in [None, Some("refused".to_owned())] {
             let status = ReplyStatus { channel: "c".to_owned(), status: "failed".to_owned(), attempts: 3, error };
-            let reply = StoredReply { expires: 1, status, progress: "half".to_owned() };
+            let reply = StoredReply { expires: 1, status, progress: "half".to_owned(), earlier_attempts: 2 };
             assert_eq!(StoredReply::read(&reply.write()).unwrap(), reply);
         }
     }
 
     #[test]
-    fn a_reply_from_before_there_was_progress_is_read() {
-        let old = Writing::default().number(1).text("c").text("stored").number(0).optional(None).done();
+    fn a_reply_of_an_earlier_relay_is_read() {
+        let old = || Writing::default().number(1).text("c").text("stored").number(0).optional(None);
         let status = ReplyStatus { channel: "c".to_owned(), status: "stored".to_owned(), attempts: 0, error: None };
-        let expected = StoredReply { expires: 1, status, progress: String::new() };
-        assert_eq!(StoredReply::read(&old).unwrap(), expected);
+        let expected = StoredReply { expires: 1, status, progress: String::new(), earlier_attempts: 0 };
+        assert_eq!(StoredReply::read(&old().done()).unwrap(), expected);
+        let expected = StoredReply { progress: "half".to_owned(), ..expected };
+        assert_eq!(StoredReply::read(&old().text("half").done()).unwrap(), expected);
     }
 
     #[test]

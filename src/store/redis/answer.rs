@@ -28,6 +28,11 @@ impl Answer {
         self.0.next()
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
     /// A text, or nothing where the server has nil.
     pub(super) fn optional_text(&mut self) -> Result<Option<String>, StoreError> {
         match self.next().unwrap_or(Value::Nil) {

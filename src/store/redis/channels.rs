@@ -11,9 +11,10 @@ use super::RedisStore;
 use super::answer::{Answer, gated_answer, gated_call, unexpected};
 use super::script;
 use super::sessions::{POINTER_LIFE_MS, read_user};
+use crate::domain::channel::ChannelKind;
 use crate::domain::connection::Connection;
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, Holder, KEEP_MS, MAX_CHANNELS, PutChannel, StoreError};
 
 /// How long an id is claimed before its channel stands, in milliseconds: longer than any call may take.
@@ -100,7 +101,16 @@ impl RedisStore {
         ];
         let mut call = script::DELETE_CHANNEL.call(&keys);
         call.arg(id.as_str()).arg(self.keys.queue_stem(user, id)).arg(self.keys.reply_stem(user)).arg(KEEP_MS);
-        Ok(self.link.script(&script::DELETE_CHANNEL, &call).await? == Value::Int(1))
+        let mut answer = Answer::new(self.link.script(&script::DELETE_CHANNEL, &call).await?)?;
+        let was_there = answer.number()? == 1;
+        if let Some(kind) = answer.optional_text()?.and_then(|kind| ChannelKind::parse(&kind)) {
+            let mut queued = Vec::new();
+            while let Some(reply) = answer.optional_text()? {
+                queued.extend(reply.parse::<MessageId>());
+            }
+            self.unlist(kind, &queued).await;
+        }
+        Ok(was_there)
     }
 
     fn channels_call(&self, gate: &Gate, id: &str) -> Cmd {

@@ -8,7 +8,7 @@
 //! | `{user}:messages` | stream, entry `<ms>-0`, field `d` | about 500 | a day and 20 minutes after the last message |
 //! | `{user}:last` | string, instant of the last message | – | 48 h after the last message |
 //! | `{user}:responses:<id>`, `{user}:responses-last:<id>` | the same for responses | about 100 | the same |
-//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error, and while it is not delivered `k` conversation, `b` content, `o` details of the message that is answered, `m` it was named, `q` a question is completed, `t` when that came, `f` accepted, `p` progress, `w` name of the lease | 13 fields | 24 h; 25 h until it is delivered; 7 days when it failed |
+//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error, and while it is not delivered `k` conversation, `b` content, `o` details of the message that is answered, `m` it was named, `q` a question is completed, `t` when that came, `f` accepted, `p` progress, `w` name of the lease, `r` tries before it was sent again | 14 fields | 24 h; 25 h until it is delivered; 7 days when it failed |
 //! | `{user}:conversations:<channel>` | sorted set of conversations by last message | [`MAX_CONVERSATIONS`](crate::store::MAX_CONVERSATIONS) | 30 days after the last message |
 //! | `{user}:newest:<channel>` | hash, conversation to its newest message's time and details | the same | the same |
 //! | `{user}:origin:<channel>:<message>` | string, time, conversation and details | – | 48 h |
@@ -21,8 +21,10 @@
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
 //! | `identity:<name>` | string, user and channel | – | 92 days after the session's last use |
-//! | `outbox:due:<type>` | sorted set of `<user> <channel>` by the time at which something is due, half a millisecond later while it is claimed | channels with replies under way | 2 days after the last |
-//! | `outbox:dead` | sorted set of `<user> <response>` by the time at which it failed | [`MAX_DEAD_LETTERS`](crate::store::MAX_DEAD_LETTERS) | 7 days after the last |
+//! | `{outbox:<type>}:due` | sorted set of `<user> <channel>` by the time at which something is due, half a millisecond later while it is claimed | channels with replies under way | 2 days after the last |
+//! | `{outbox:<type>}:pending`, `{outbox:<type>}:retrying` | sorted sets of replies by when they were accepted, or are tried next | replies under way; what is older than 25 h goes with the next | 50 h after the last |
+//! | `{outbox:<type>}:failed` | sorted set of replies by when they failed | [`MAX_DEAD_LETTERS`](crate::store::MAX_DEAD_LETTERS) | 7 days after the last |
+//! | `{outbox:<type>}:places` | hash, reply to `<user> <channel>` | replies in these three | 7 days after the last |
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |
 //! | `probe:<random>` | string | – | 10 s |
@@ -34,11 +36,12 @@
 //! | `{deployment}:audit` | stream, entry `<ms>-0`, fields `ip`, `action`, `subject`, `outcome` | [`MAX_AUDIT`](crate::store::operator::MAX_AUDIT) | 90 days after the last entry |
 //!
 //! All begin with the prefix. The braces are the hash tag that puts everything of one user into one
-//! slot of a Cluster, where a script can act on it atomically.
+//! slot of a Cluster, where a script can act on it atomically. So do those around what is not a user's own.
 
 use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, UserId};
+use crate::store::operator::DeliveryState;
 
 /// Makes keys under one prefix.
 #[derive(Clone, Debug)]
@@ -127,12 +130,23 @@ impl Keys {
         format!("{}identity:{identity}", self.prefix)
     }
 
-    pub(super) fn due(&self, kind: ChannelKind) -> String {
-        format!("{}outbox:due:{kind}", self.prefix)
+    /// What one platform's outbox has beside the replies, in a slot of its own.
+    fn of_outbox(&self, kind: ChannelKind, rest: &str) -> String {
+        format!("{}{{outbox:{kind}}}:{rest}", self.prefix)
     }
 
-    pub(super) fn dead(&self) -> String {
-        format!("{}outbox:dead", self.prefix)
+    pub(super) fn due(&self, kind: ChannelKind) -> String {
+        self.of_outbox(kind, "due")
+    }
+
+    /// Replies of a platform that are in this state.
+    pub(super) fn listed(&self, kind: ChannelKind, state: DeliveryState) -> String {
+        self.of_outbox(kind, state.as_str())
+    }
+
+    /// Where the replies in these lists are.
+    pub(super) fn places(&self, kind: ChannelKind) -> String {
+        self.of_outbox(kind, "places")
     }
 
     pub(super) fn nonce(&self, user: &UserId, nonce: &str) -> String {

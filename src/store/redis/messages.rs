@@ -191,15 +191,17 @@ impl MessageStore for RedisStore {
                 .arg(MAX_QUEUED)
                 .arg(QUEUED_LIFE_MS)
                 .arg(delivery.kind.as_str());
-            self.announce_due(delivery.kind, user, reply.channel, ANNOUNCED_AHEAD_MS).await?;
+            let (kind, id) = (delivery.kind, &reply.record.id);
+            self.announce_due(kind, user, reply.channel, ANNOUNCED_AHEAD_MS, Some(id)).await?;
         }
         let answer = self.link.script(&script::APPEND_REPLY, &call).await?;
         let answer = gated_answer(gate, answer, read_reply_outcome)?;
-        let stored = matches!(&answer, Ok(Granted { value: ReplyOutcome::Stored(_), .. }));
-        if stored
-            && let Some(delivery) = &reply.delivery
-            && let Err(error) = self.announce_due(delivery.kind, user, reply.channel, 0).await
-        {
+        let Some(delivery) = &reply.delivery else { return Ok(answer) };
+        let is_queued =
+            matches!(&answer, Ok(Granted { value: ReplyOutcome::Stored(to), .. }) if to.channel.kind == delivery.kind);
+        if !is_queued {
+            self.unlist(delivery.kind, &[reply.record.id]).await;
+        } else if let Err(error) = self.announce_due(delivery.kind, user, reply.channel, 0, None).await {
             // The reply is safe, and the list names its channel already, for a few seconds from now.
             tracing::debug!(%error, "a reply could not be announced at once");
         }

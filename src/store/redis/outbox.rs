@@ -2,7 +2,8 @@
 //!
 //! The list of what is due lies in another slot than the replies, so the two cannot change in one step on a
 //! Cluster. A channel is listed before its reply is stored, for a few seconds later, and again afterwards for
-//! at once: whatever breaks off in between, the list names every channel that has something due.
+//! at once: whatever breaks off in between, the list names every channel that has something due. So it is with the
+//! lists of replies that are not delivered (`listing.rs`).
 
 use async_trait::async_trait;
 use redis::Value;
@@ -16,9 +17,10 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::timestamp::Timestamp;
+use crate::store::operator::DeliveryState;
 use crate::store::{
-    CONVERSATION_LIFE_MS, DEAD_LETTER_LIFE_MS, Delivery, DueChannel, KEEP_MS, MAX_DEAD_LETTERS, OutboxStore,
-    Settlement, StoreError, Taken,
+    CONVERSATION_LIFE_MS, DEAD_LETTER_LIFE_MS, Delivery, DueChannel, KEEP_MS, OutboxStore, Settlement, StoreError,
+    Taken,
 };
 
 /// How long a reply that is not delivered is kept, in milliseconds: an hour longer than it is tried.
@@ -26,8 +28,15 @@ pub(super) const QUEUED_LIFE_MS: u64 = KEEP_MS + 60 * 60 * 1000;
 /// How long the list of what is due outlives its last entry, in milliseconds: longer than any reply.
 const DUE_LIFE_MS: u64 = 2 * KEEP_MS;
 
-fn member(user: &UserId, channel: &ChannelId) -> String {
+/// A channel as the lists of the outbox name it.
+pub(super) fn write_place(user: &UserId, channel: &ChannelId) -> String {
     format!("{user} {channel}")
+}
+
+/// Reads it.
+pub(super) fn read_place(place: &str) -> Option<(UserId, ChannelId)> {
+    let (user, channel) = place.split_once(' ')?;
+    Some((user.parse().ok()?, channel.parse().ok()?))
 }
 
 /// A destination as the scripts read it.
@@ -40,25 +49,22 @@ pub(super) fn destination_arguments(destination: Option<&Destination>) -> (&'sta
 }
 
 impl RedisStore {
-    /// Lists a channel as having something due so many milliseconds from now.
+    /// Lists a channel as having something due so many milliseconds from now, and a reply that is about to be stored
+    /// as pending.
     pub(super) async fn announce_due(
         &self,
         kind: ChannelKind,
         user: &UserId,
         channel: &ChannelId,
         ahead: u64,
+        reply: Option<&MessageId>,
     ) -> Result<(), StoreError> {
-        let mut call = script::ANNOUNCE_DUE.call(&[self.keys.due(kind)]);
-        call.arg(member(user, channel)).arg(ahead).arg(DUE_LIFE_MS);
+        let mut call = self.lists_call(&script::ANNOUNCE_DUE, kind, &[self.keys.due(kind)]);
+        call.arg(write_place(user, channel))
+            .arg(ahead)
+            .arg(DUE_LIFE_MS)
+            .arg(reply.map(MessageId::to_string).unwrap_or_default());
         self.link.script(&script::ANNOUNCE_DUE, &call).await.map(drop)
-    }
-
-    /// Lists a reply for the operator as one that failed. Before it is noted as failed: the list may name a
-    /// reply that did not fail, and never misses one that did.
-    async fn list_dead_letter(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        let mut call = script::LIST_DEAD_LETTER.call(&[self.keys.dead()]);
-        call.arg(format!("{} {}", delivery.user, delivery.response)).arg(MAX_DEAD_LETTERS).arg(DEAD_LETTER_LIFE_MS);
-        self.link.script(&script::LIST_DEAD_LETTER, &call).await.map(drop)
     }
 }
 
@@ -84,6 +90,7 @@ fn read_taken(answer: &mut Answer, user: UserId, lease: String) -> Result<Taken,
     let progress = reply.optional_text()?.unwrap_or_default();
     let attempts = u32::try_from(reply.number()?).unwrap_or(u32::MAX);
     let accepted = Timestamp::from_millis(reply.number()?);
+    let earlier = reply.optional_text()?.and_then(|earlier| earlier.parse().ok());
     let record = read_record(answer.next().unwrap_or(Value::Nil))?;
     Ok(Taken::Delivery(Box::new(Delivery {
         user,
@@ -97,6 +104,7 @@ fn read_taken(answer: &mut Answer, user: UserId, lease: String) -> Result<Taken,
         content,
         progress,
         attempts,
+        earlier_attempts: earlier.unwrap_or(0),
         accepted,
         now,
         record,
@@ -127,9 +135,7 @@ impl OutboxStore for RedisStore {
         let claim = answer.number()?;
         let mut due = Vec::new();
         while let Some(member) = answer.optional_text()? {
-            let names =
-                member.split_once(' ').and_then(|(user, channel)| Some((user.parse().ok()?, channel.parse().ok()?)));
-            match names {
+            match read_place(&member) {
                 Some((user, channel)) => due.push(DueChannel { kind, user, channel, claim }),
                 None => return Err(StoreError::Corrupt("the list of what is due".to_owned())),
             }
@@ -162,7 +168,8 @@ impl OutboxStore for RedisStore {
             Settlement::Delivered { pause } => ("delivered", *pause, "", "", KEEP_MS),
             Settlement::Retry { wait, error, progress } => ("retrying", *wait, error.as_str(), progress.as_str(), 0),
             Settlement::Failed { error } => {
-                self.list_dead_letter(delivery).await?;
+                // The list may name a reply that did not fail, and never misses one that did.
+                self.list_as(delivery, DeliveryState::Failed, 0).await?;
                 ("failed", 0, error.as_str(), "", DEAD_LETTER_LIFE_MS)
             }
         };
@@ -178,12 +185,13 @@ impl OutboxStore for RedisStore {
             .arg(life)
             .arg(frame.unwrap_or_default());
         let is_noted = self.link.script(&script::SETTLE_DELIVERY, &call).await? == Value::Int(1);
+        self.list_settled(delivery, settlement, is_noted).await;
         Ok(is_noted)
     }
 
     async fn release_due(&self, due: &DueChannel, wait: Option<u64>) -> Result<(), StoreError> {
         let mut call = script::RELEASE_DUE.call(&[self.keys.due(due.kind)]);
-        call.arg(member(&due.user, &due.channel)).arg(due.claim);
+        call.arg(write_place(&due.user, &due.channel)).arg(due.claim);
         match wait {
             Some(wait) => call.arg(wait),
             None => call.arg(""),

@@ -126,7 +126,7 @@ async fn a_spent_quota_is_tried_again_an_hour_later() {
     }
     // Each channel is due when its reply is; scores are in milliseconds. While a channel is worked on, that is soon.
     let minutes = eventually("both are due in more than two minutes", || async {
-        let due = server.cli(&["ZRANGE", "chaos:outbox:due:email", "0", "-1", "WITHSCORES"]);
+        let due = server.cli(&["ZRANGE", "chaos:{outbox:email}:due", "0", "-1", "WITHSCORES"]);
         let scores = due.lines().skip(1).step_by(2).map(|score| score.split('.').next().unwrap());
         let seconds = scores.map(|score| score.parse::<u64>().unwrap() / 1000);
         let minutes = seconds.map(|seconds| seconds.saturating_sub(unix_seconds()) / 60);

@@ -162,6 +162,6 @@ async fn a_channel_stays_listed_from_before_its_reply_is_stored_on_redis() {
         let (_, outcome) = bot.reply_with("y", |delivery| delivery.destination = Some(exactly("b"))).await;
         assert_eq!(outcome, ReplyOutcome::UnknownDestination);
         bench.store.release_due(&due, None).await.unwrap();
-        assert_eq!(bench.redis_cli(&["ZCARD", "{}outbox:due:telegram"]), "1");
+        assert_eq!(bench.redis_cli(&["ZCARD", "{}{outbox:telegram}:due"]), "1");
     }
 }

@@ -51,6 +51,7 @@ async fn a_reply_is_taken_as_it_was_accepted(bench: Bench) {
         content: content.to_owned(),
         progress: String::new(),
         attempts: 0,
+        earlier_attempts: 0,
         accepted: taken.accepted,
         now: taken.now,
         record,

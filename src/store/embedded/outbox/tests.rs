@@ -71,8 +71,8 @@ async fn what_arrived_is_forgotten_and_what_failed_can_be_sent_again_for_a_week(
     }
     assert_eq!(progress(&lab, &client, &arrived).await.as_deref(), Some(""));
     assert_eq!(progress(&lab, &client, &lost).await.as_deref(), Some("half"));
-    let is_listed = |slot| look(&lab, &client, move |view, _| Ok(view.get(&keys::dead_letter(slot))?.is_some()));
-    assert_eq!((is_listed(0).await, is_listed(1).await), (true, false));
+    let listed = |id| look(&lab, &client, move |view, _| Ok(listing::find(view, &id)?.map(|listing| listing.state)));
+    assert_eq!((listed(arrived).await, listed(lost).await), (None, Some(DeliveryState::Failed)));
     assert!(!has_parcel(&lab, &client, &arrived).await);
     for (passed, of_arrived, of_lost) in [
         (KEEP_MS - 1, Some("delivered"), Some("failed")),
@@ -85,6 +85,7 @@ async fn what_arrived_is_forgotten_and_what_failed_can_be_sent_again_for_a_week(
         assert_eq!(lab.status(&client, &arrived).await.as_deref(), of_arrived);
         assert_eq!(lab.status(&client, &lost).await.as_deref(), of_lost);
         assert_eq!(has_parcel(&lab, &client, &lost).await, of_lost.is_some());
+        assert_eq!(listed(lost).await.is_some(), of_lost.is_some());
     }
 }
 
