@@ -96,6 +96,17 @@ impl Connection {
         }
     }
 
+    /// The names by which people look for it: of the bot (as it is and with `@`), of its workspace, and addresses.
+    pub fn names(&self) -> Vec<String> {
+        let bot = |name: &str| vec![name.to_owned(), format!("@{name}")];
+        match self {
+            Self::Telegram(telegram) => bot(&telegram.bot_username),
+            Self::Discord(app) => bot(&app.bot_username),
+            Self::Slack(app) => [bot(&app.bot_username), vec![app.team_name.clone()]].concat(),
+            Self::Email(mailbox) => vec![mailbox.inbound_address.clone(), mailbox.user_email.clone()],
+        }
+    }
+
     /// Members that the channel's metadata shows to its owner.
     pub fn view(&self) -> Map<String, Value> {
         let view = match self {

@@ -102,7 +102,8 @@ pub trait SessionStore: Send + Sync {
     /// Opens the gate and does nothing else.
     async fn authorize(&self, gate: &Gate) -> Result<Gated<()>, StoreError>;
 
-    /// Gives the session and all it owns [`super::SESSION_LIFE_MS`] from now.
+    /// Notes that the session is in use: records a use unless one is younger than [`super::TOUCH_AFTER_MS`], and
+    /// gives it and all it owns [`super::SESSION_LIFE_MS`] from now, less [`super::RENEW_AFTER_MS`] at most.
     async fn touch_session(&self, user: &UserId) -> Result<(), StoreError>;
 
     /// Deletes the session with its channels, messages, responses and places of sockets, wakes its

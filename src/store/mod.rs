@@ -35,9 +35,13 @@ pub const MAX_MESSAGES: usize = 500;
 pub const MAX_RESPONSES: usize = 100;
 /// How long a session lives after its client last used it, with all it owns, in milliseconds.
 pub const SESSION_LIFE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
-/// How old a session's last recorded use must be to be recorded again, in milliseconds. Far below
-/// [`SESSION_LIFE_MS`], so that the record costs nothing and its error matters to nobody.
-pub const TOUCH_AFTER_MS: u64 = 6 * 60 * 60 * 1000;
+/// How old a session's last recorded use must be to be recorded again, in milliseconds: what people read as
+/// "last seen" is never older than this, and a session that is used all the time costs one small write in so long.
+pub const TOUCH_AFTER_MS: u64 = 5 * 60 * 1000;
+/// How much of its life a session in use must have lost for it and all it owns to be given a whole one again, in
+/// milliseconds. That touches each of its records, so it is done seldom; far below [`SESSION_LIFE_MS`], so that
+/// the difference matters to nobody.
+pub const RENEW_AFTER_MS: u64 = 6 * 60 * 60 * 1000;
 /// How long a socket's place lasts unless it is renewed, in milliseconds: the places of a replica that
 /// died are free again after this.
 pub const SOCKET_LEASE_MS: u64 = 28 * 1000;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::keys::{self, Owned};
 use super::tables::{Tx, View};
 use super::values::{Owner, StoredChannel};
-use super::{EmbeddedStore, Fault, conversations, gate, listing, queues};
+use super::{EmbeddedStore, Fault, conversations, gate, listing, queues, session_lists};
 use crate::domain::ids::{ChannelId, UserId};
 use crate::store::{ChannelRecord, ChannelStore, Gate, Gated, Holder, MAX_CHANNELS, PutChannel, StoreError};
 
@@ -41,6 +41,7 @@ fn put(tx: &mut Tx<'_>, user: UserId, record: &ChannelRecord) -> Result<PutChann
             return Ok(PutChannel::TooMany);
         }
     }
+    session_lists::list_channel(tx, &user, owned, id, Some(&record.channel))?;
     tx.put(&key, &StoredChannel::write(record, before.unwrap_or(0) + 1))?;
     tx.put(&keys::channel_owner(id), &Owner { user, session: session.number }.write())?;
     Ok(PutChannel::Stored)
@@ -48,10 +49,12 @@ fn put(tx: &mut Tx<'_>, user: UserId, record: &ChannelRecord) -> Result<PutChann
 
 fn update(tx: &mut Tx<'_>, user: &UserId, record: &ChannelRecord) -> Result<bool, Fault> {
     let Some(session) = gate::live_session(tx, user)? else { return Ok(false) };
-    let key = Owned(session.number).channel(&record.channel.id);
+    let owned = Owned(session.number);
+    let key = owned.channel(&record.channel.id);
     if revision(tx, &key)? != Some(record.revision) {
         return Ok(false);
     }
+    session_lists::list_channel(tx, user, owned, &record.channel.id, Some(&record.channel))?;
     tx.put(&key, &StoredChannel::write(record, record.revision + 1))?;
     Ok(true)
 }
@@ -59,6 +62,7 @@ fn update(tx: &mut Tx<'_>, user: &UserId, record: &ChannelRecord) -> Result<bool
 fn delete(tx: &mut Tx<'_>, user: &UserId, channel: &ChannelId) -> Result<bool, Fault> {
     let Some(session) = gate::live_session(tx, user)? else { return Ok(false) };
     let owned = Owned(session.number);
+    session_lists::list_channel(tx, user, owned, channel, None)?;
     let key = owned.channel(channel);
     let kind = match tx.get(&key)? {
         Some(value) => StoredChannel::read(value.value()).ok().map(|stored| stored.kind),

@@ -1,9 +1,9 @@
 //! What a call must pass before its work: sessions, nonces and limits.
 
-use super::Fault;
 use super::keys::{self, Owned};
 use super::tables::{Tx, View};
 use super::values::{Reader, Session, Writing, expires};
+use super::{Fault, session_lists};
 use crate::domain::digest::Digest;
 use crate::domain::ids::UserId;
 use crate::domain::limit::{Limit, LimitStatus};
@@ -30,6 +30,7 @@ pub(super) fn is_touch_due(view: &dyn View, session: &Session) -> bool {
 /// Records that the session is used now. Its place on the sweep's schedule stays: the sweep looks at
 /// the record when it comes there, and comes again later.
 pub(super) fn touch(tx: &mut Tx<'_>, mut session: Session) -> Result<(), Fault> {
+    session_lists::move_use(tx, &session.record.user, session.used, tx.now)?;
     session.used = tx.now;
     tx.put(&keys::session(&session.record.user), &session.write())
 }

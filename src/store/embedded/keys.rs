@@ -17,6 +17,9 @@
 //! | `op` | counts of the last minutes, and what came last | a day after the last change |
 //! | `p` random | what a probe wrote | 10 s |
 //! | `u` number channel id | when something is due in a channel | until nothing is, at most as the channel |
+//! | `w` | number of sessions that are listed | while there are any |
+//! | `ws` last use, user; `wc` creation, user | place of a session in the directory | as the session |
+//! | `wn` name NUL user NUL channel id | name by which a session is found; without an id for the user's own | as the session or channel |
 //! | `x` | the deployment's sealed private key | for ever |
 //! | `d` number … | what the session with this number owns: | at most as the session |
 //! | … `c` channel id | channel | as the session |
@@ -61,6 +64,15 @@ pub(super) const SESSIONS: &[u8] = &[SESSION];
 /// Start of the keys of channels with something due.
 pub(super) const DUE: &[u8] = b"u";
 
+/// Key of the number of sessions that are listed.
+pub(super) const LISTED: &[u8] = b"w";
+/// Start of the keys that list sessions by their last use.
+pub(super) const BY_USE: &[u8] = b"ws";
+/// Start of the keys that list sessions by their creation.
+pub(super) const BY_CREATION: &[u8] = b"wc";
+/// Start of the keys that list names by which sessions are found.
+pub(super) const BY_NAME: &[u8] = b"wn";
+
 const SESSION: u8 = b's';
 const OWNED: u8 = b'd';
 const HEAD: u8 = b'h';
@@ -83,6 +95,38 @@ fn key(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn session(user: &UserId) -> Vec<u8> {
     key(SESSION, &[user.to_string().as_bytes()])
+}
+
+/// The user in the key of a session.
+pub(super) fn session_user(key: &[u8]) -> Option<UserId> {
+    std::str::from_utf8(key.strip_prefix(SESSIONS)?).ok()?.parse().ok()
+}
+
+/// Key that lists a session in a list that is sorted by time, in milliseconds.
+pub(super) fn listed_session(list: &[u8], at: u64, user: &str) -> Vec<u8> {
+    [list, &at.to_be_bytes(), user.as_bytes()].concat()
+}
+
+/// Time and user in the key of an entry of such a list.
+pub(super) fn listed_user(list: &[u8], key: &[u8]) -> Option<(u64, UserId)> {
+    let (at, user) = key.strip_prefix(list)?.split_first_chunk()?;
+    Some((u64::from_be_bytes(*at), std::str::from_utf8(user).ok()?.parse().ok()?))
+}
+
+/// Start of the keys that list a name as this user's.
+pub(super) fn name_of(name: &str, user: &str) -> Vec<u8> {
+    [BY_NAME, name.as_bytes(), NUL, user.as_bytes(), NUL].concat()
+}
+
+/// Key that lists a name, as the user's own or as that of a channel.
+pub(super) fn name(name: &str, user: &UserId, channel: Option<&ChannelId>) -> Vec<u8> {
+    [&name_of(name, &user.to_string()), channel.map_or("", ChannelId::as_str).as_bytes()].concat()
+}
+
+/// The name and the user in such a key.
+pub(super) fn named_user(key: &[u8]) -> Option<(&str, UserId)> {
+    let mut parts = std::str::from_utf8(key.strip_prefix(BY_NAME)?).ok()?.split('\0');
+    Some((parts.next()?, parts.next()?.parse().ok()?))
 }
 
 pub(super) fn api_key(digest: &Digest) -> Vec<u8> {
@@ -385,82 +429,4 @@ pub(super) fn owned_channel(key: &[u8]) -> Option<ChannelId> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_after_all_its_keys_and_before_the_next() {
-        assert_eq!(end_of(b"a"), b"b");
-        assert_eq!(end_of(&[b'd', 0, 0xff]), [b'd', 1]);
-        let (one, next) = (Owned(0xff), Owned(0x100));
-        assert!(one.nonce("~").as_slice() < end_of(&one.prefix()).as_slice());
-        assert_eq!(end_of(&one.prefix()).as_slice(), &next.prefix()[..8]);
-        assert!(end_of(&one.prefix()) <= next.prefix());
-    }
-
-    #[test]
-    fn entries_sort_by_instant_and_streams_do_not_mix() {
-        let owned = Owned(1);
-        let (short, long) = (owned.responses(&"a".parse().unwrap()), owned.responses(&"aa".parse().unwrap()));
-        assert!(short.entry(255) < short.entry(256));
-        assert!(short.entry(u64::MAX) < short.end());
-        assert_eq!(short.instant(&short.entry(7)), Some(7));
-        assert_eq!(short.instant(&long.entry(7)), None);
-        assert!(long.entry(0) > short.end() || long.end() <= short.entry(0));
-        assert!(owned.messages().end() <= short.entry(0));
-    }
-
-    #[test]
-    fn a_key_says_what_expires() {
-        let (owned, channel) = (Owned(7), "c".parse().unwrap());
-        assert_eq!(Expiring::of(&session(&UserId::random())), Expiring::Session);
-        assert_eq!(Expiring::of(&owned.prefix()), Expiring::Remains(owned));
-        assert_eq!(Expiring::of(&owned.messages().head), Expiring::Stream);
-        for record in [owned.nonce("h"), owned.counter("h"), owned.once(&channel, &Digest::of(b"")), counter("h")] {
-            assert_eq!(Expiring::of(&record), Expiring::Record);
-        }
-        let stream = owned.responses(&channel);
-        assert_eq!(Stream::of_head(&stream.head).entry(3), stream.entry(3));
-        assert_eq!(owned_channel(&owned.channel(&channel)), Some(channel.clone()));
-        assert_eq!(owned_channel(&owned.nonce("c")), None);
-        assert_eq!(Expiring::of(&owned.conversation(&channel, "chat\n")), Expiring::Conversation);
-        assert_eq!(Expiring::of(&owned.reply(&MessageId::random())), Expiring::Reply);
-        assert_eq!(Expiring::of(&identity("telegram:1")), Expiring::Identity);
-        assert_eq!(Expiring::of(AUDIT), Expiring::Audit);
-        assert_eq!(audit_instant(&audit_entry(7)), Some(7));
-        for record in [owned.queue(&channel, "h\n"), owned.question(&channel, 1), owned.due(&channel), dead_letter(1)] {
-            assert_eq!(Expiring::of(&record), Expiring::Record);
-        }
-    }
-
-    #[test]
-    fn a_key_leads_to_the_keys_that_go_with_it() {
-        let (owned, channel): (_, ChannelId) = (Owned(7), "c".parse().unwrap());
-        let text = "chat\0odd\nthread";
-        assert_eq!(heard_of(&owned.conversation(&channel, text), 9), Some(owned.heard_at(&channel, 9)));
-        assert_eq!(heard_of(&owned.queue(&channel, text), 9), None);
-        assert_eq!(heard_of(b"v", 9), None);
-        assert_eq!(due_channel(&owned.due(&channel)), Some(channel));
-        assert_eq!(identity_of(&identity("email:a@b")), Some("email:a@b"));
-        assert_eq!(due_place(&owned.due(&"c".parse().unwrap())), Some((owned, "c".parse().unwrap())));
-        assert_eq!(due_place(b"u"), None);
-        let id = MessageId::random();
-        assert_eq!(owned_reply(&owned.reply(&id)), Some(id));
-        assert_eq!((owned_reply(&owned.parcel(&id)), owned_reply(&listing(&id))), (None, None));
-        assert!(owned.parcel(&id).ends_with(id.to_string().as_bytes()) && owned.parcel(&id) != owned.reply(&id));
-    }
-
-    #[test]
-    fn a_channels_records_do_not_mix_with_those_of_one_whose_id_starts_alike() {
-        let (owned, short, long): (_, ChannelId, ChannelId) = (Owned(1), "a".parse().unwrap(), "aa".parse().unwrap());
-        for (prefix, other) in [
-            (owned.conversation(&short, ""), owned.conversation(&long, "")),
-            (owned.heard(&short), owned.heard_at(&long, 1)),
-            (owned.questions(&short), owned.question(&long, 1)),
-            (owned.queues(&short), owned.queue(&long, "")),
-        ] {
-            assert!(!other.starts_with(&prefix));
-            assert!(other >= end_of(&prefix) || other < prefix);
-        }
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ mod places;
 mod pulse;
 mod queues;
 mod replies;
+mod session_lists;
 mod sessions;
 mod shared;
 mod sockets;

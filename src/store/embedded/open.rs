@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageError, TableError};
 
+use super::session_lists;
 use super::tables::{EXPIRY, META, RECORDS};
 
 /// Name of the store's file in the data directory.
@@ -76,6 +77,7 @@ pub(super) fn open_database(directory: &Path) -> Result<Database, OpenError> {
         .map_err(|_| OpenError::Damaged(path.clone(), "its structure makes no sense".to_owned()))?;
     let database = opened.map_err(complaint)?;
     check_format(&database, &path)?;
+    session_lists::list_existing(&database).map_err(|error| storage_error(&path, error))?;
     Ok(database)
 }
 

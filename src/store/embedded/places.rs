@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::domain::ids::{SocketId, UserId};
-use crate::store::SOCKET_LEASE_MS;
+use crate::domain::ids::UserId;
+use crate::store::operator::OpenSocket;
+use crate::store::{SOCKET_LEASE_MS, SocketLease};
 
 /// A claim to a place, answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,20 +27,14 @@ pub(super) struct Sockets {
 
 impl Sockets {
     /// Takes or renews a place at `now`, in microseconds.
-    pub(super) fn claim(
-        &mut self,
-        user: &UserId,
-        socket: SocketId,
-        place: Option<String>,
-        cap: usize,
-        now: u64,
-    ) -> Claimed {
-        let place = place.unwrap_or_else(|| {
+    pub(super) fn claim(&mut self, lease: &SocketLease, now: u64) -> Claimed {
+        let cap = lease.cap;
+        let place = lease.place.clone().unwrap_or_else(|| {
             self.newest = now.max(self.newest + 1);
-            format!("{:016}-{socket}", self.newest)
+            format!("{:016}-{}-{}", self.newest, lease.socket, lease.replica)
         });
         let now = now / 1000;
-        let places = self.places.entry(*user).or_default();
+        let places = self.places.entry(lease.user).or_default();
         places.insert(place.clone(), now + SOCKET_LEASE_MS);
         if places.len() > cap {
             places.retain(|_, until| *until >= now);
@@ -71,6 +66,12 @@ impl Sockets {
         self.places.remove(user);
     }
 
+    /// The sockets of a user that are open at `now`, in milliseconds, the oldest first.
+    pub(super) fn open(&self, user: &UserId, now: u64) -> Vec<OpenSocket> {
+        let places = self.places.get(user).into_iter().flatten();
+        places.filter(|(_, until)| **until >= now).filter_map(|(place, _)| OpenSocket::of_place(place)).collect()
+    }
+
     /// Drops what was not renewed by `now`, in milliseconds.
     pub(super) fn drop_lapsed(&mut self, now: u64) {
         self.places.retain(|_, places| {
@@ -95,11 +96,15 @@ impl Sockets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::digest::Digest;
+    use crate::domain::ids::SocketId;
 
     const SECOND: u64 = 1_000_000;
 
     fn claim(sockets: &mut Sockets, user: &UserId, place: Option<&str>, now: u64) -> Claimed {
-        sockets.claim(user, SocketId::random(), place.map(str::to_owned), 2, now)
+        let (socket, replica) = (SocketId::random(), "12ab34cd".to_owned());
+        let (place, api_key) = (place.map(str::to_owned), Digest::of(b"key"));
+        sockets.claim(&SocketLease { user: *user, api_key, socket, replica, place, cap: 2 }, now)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::keys::PULSE;
 use super::tables::View as _;
 use super::values::{Reader, Writing, expires};
-use super::{EmbeddedStore, Fault, keys};
+use super::{EmbeddedStore, Fault, session_lists};
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 use crate::store::operator::{
@@ -218,7 +218,7 @@ impl PulseStore for EmbeddedStore {
 
     async fn pulse(&self) -> Result<Pulse, StoreError> {
         self.load_pulse().await?;
-        let sessions = self.read(|view| Ok(view.range(keys::SESSIONS, &keys::end_of(keys::SESSIONS))?.count() as u64));
+        let sessions = self.read(|view| session_lists::total(view));
         let sessions = sessions.await?;
         Ok(self.shared.pulse().show(self.shared.now(), sessions))
     }

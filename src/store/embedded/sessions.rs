@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::keys::{self, DEPLOYMENT_KEY, NEWEST_SESSION, Owned};
 use super::tables::{Tx, View};
 use super::values::{Reader, Session, Writing};
-use super::{EmbeddedStore, Fault, gate};
+use super::{EmbeddedStore, Fault, gate, session_lists};
 use crate::domain::digest::Digest;
 use crate::domain::ids::UserId;
 use crate::domain::timestamp::Timestamp;
@@ -13,6 +13,7 @@ use crate::store::{Gate, Gated, NewSession, SessionRecord, SessionStore, StoreEr
 
 /// Ends a session: nothing finds it or what it owned from here on, and the sweep clears it away.
 pub(super) fn end_session(tx: &mut Tx<'_>, session: &Session) -> Result<(), Fault> {
+    session_lists::unlist(tx, session)?;
     tx.remove(&keys::session(&session.record.user))?;
     tx.remove(&keys::api_key(&session.record.api_key))?;
     tx.schedule(tx.now, &Owned(session.number).prefix())
@@ -46,6 +47,7 @@ fn create(tx: &mut Tx<'_>, new: NewSession) -> Result<SessionRecord, Fault> {
     tx.put(&key, &session.write())?;
     tx.put(&keys::api_key(&new.api_key), &Writing::default().text(&new.user.to_string()).done())?;
     tx.schedule(session.expires(), &key)?;
+    session_lists::list(tx, &session)?;
     Ok(record)
 }
 
@@ -74,8 +76,9 @@ impl SessionStore for EmbeddedStore {
         let user = *user;
         self.writer
             .run(move |tx| match gate::live_session(tx, &user)? {
-                Some(session) => gate::touch(tx, session),
-                None => Ok(()),
+                // A use that was just recorded has renewed its life: that costs no second write.
+                Some(session) if gate::is_touch_due(tx, &session) => gate::touch(tx, session),
+                _ => Ok(()),
             })
             .await
     }

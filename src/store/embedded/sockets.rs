@@ -19,8 +19,7 @@ impl SocketStore for EmbeddedStore {
                 };
                 let page = streams::page(view, &Owned(session.number).messages(), since, count)?;
                 let touch_due = gate::is_touch_due(view, &session);
-                let claimed =
-                    shared.sockets().claim(&lease.user, lease.socket, lease.place, lease.cap, shared.now_micros());
+                let claimed = shared.sockets().claim(&lease, shared.now_micros());
                 let evicted = claimed.evicted.into_iter().map(|place| (lease.user, Wake::Evicted(place)));
                 shared.wake_all(evicted.collect());
                 Ok(match claimed.place {

@@ -1,5 +1,7 @@
 //! Streams: entries whose instants strictly increase, of which the newest are kept for a while.
 
+use redb::{AccessGuard, Range};
+
 use super::Fault;
 use super::keys::Stream;
 use super::tables::{Tx, View};
@@ -76,24 +78,75 @@ pub(super) fn page(view: &dyn View, stream: &Stream, since: Since, count: usize)
     if last <= after {
         return Ok(page);
     }
-    let surplus = len.saturating_sub(stream.cap as u64);
-    let shown_from = if surplus == 0 { None } else { nth_oldest(view, stream, surplus)? };
-    let from = shown_from.unwrap_or(0).max(after + 1);
+    let from = shown_from(view, stream, len)?.max(after + 1);
     for entry in view.range(&stream.entry(from), &stream.end())? {
         if page.records.len() >= count.max(1) {
             page.more = true;
             break;
         }
-        let (key, value) = entry?;
-        let record = String::from_utf8(value.value().to_vec())
-            .ok()
-            .zip(stream.instant(key.value()))
-            .and_then(|(record, at)| StoredRecord::new(Timestamp::from_millis(at), record))
-            .ok_or(Fault::Record("an entry of a stream"))?;
+        let (at, text) = read_entry(stream, entry?)?;
+        let record = record(Timestamp::from_millis(at), text)?;
         page.cursor = record.at;
         page.records.push(record);
     }
     Ok(page)
+}
+
+/// The instant of the first entry that is shown of a stream of this length.
+fn shown_from(view: &dyn View, stream: &Stream, len: u64) -> Result<u64, Fault> {
+    match len.saturating_sub(stream.cap as u64) {
+        0 => Ok(0),
+        surplus => Ok(nth_oldest(view, stream, surplus)?.unwrap_or(0)),
+    }
+}
+
+/// A row of the table as an instant and the text of its entry.
+fn read_entry(
+    stream: &Stream,
+    (key, value): (AccessGuard<'_, &'static [u8]>, AccessGuard<'_, &'static [u8]>),
+) -> Result<(u64, String), Fault> {
+    let text = String::from_utf8(value.value().to_vec()).ok();
+    stream.instant(key.value()).zip(text).ok_or(Fault::Record("an entry of a stream"))
+}
+
+/// An entry as a record.
+pub(super) fn record(at: Timestamp, text: String) -> Result<StoredRecord, Fault> {
+    StoredRecord::new(at, text).ok_or(Fault::Record("an entry of a stream"))
+}
+
+/// The entries of a stream from the newest on.
+pub(super) struct Newest<'v> {
+    stream: Stream,
+    entries: Range<'v, &'static [u8], &'static [u8]>,
+}
+
+impl Newest<'_> {
+    /// The next entry with its instant.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, String)>, Fault> {
+        match self.entries.next_back() {
+            Some(entry) => read_entry(&self.stream, entry?).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads what is shown of a stream backwards, from before the instant `until`, in milliseconds, if there is one.
+pub(super) fn newest(view: &dyn View, stream: Stream, until: Option<u64>) -> Result<Newest<'_>, Fault> {
+    let Head { len, .. } = head(view, &stream)?.unwrap_or_default();
+    let oldest = view.now().saturating_sub(KEEP_MS) + 1;
+    let from = stream.entry(shown_from(view, &stream, len)?.max(oldest));
+    let until = until.map_or_else(|| stream.end(), |until| stream.entry(until)).max(from.clone());
+    Ok(Newest { entries: view.range(&from, &until)?, stream })
+}
+
+/// The entry of this instant, if it is still to be shown.
+pub(super) fn entry(view: &dyn View, stream: &Stream, at: Timestamp) -> Result<Option<StoredRecord>, Fault> {
+    if at.millis() <= view.now().saturating_sub(KEEP_MS) {
+        return Ok(None);
+    }
+    let Some(value) = view.get(&stream.entry(at.millis()))? else { return Ok(None) };
+    let text = String::from_utf8(value.value().to_vec()).map_err(|_| Fault::Record("an entry of a stream"))?;
+    record(at, text).map(Some)
 }
 
 /// The page of a stream that does not exist.

@@ -9,7 +9,6 @@ use super::sessions::end_session;
 use super::tables::{Tx, View};
 use super::values::{Owner, Session, expires};
 use super::{admin_access, conversations, identities, listing, queues, streams};
-use crate::domain::ids::UserId;
 
 /// Removes up to about `budget` records; says whether there may be more to do at once.
 pub(super) fn pass(tx: &mut Tx<'_>, budget: usize) -> Result<bool, Fault> {
@@ -59,10 +58,7 @@ fn expire(tx: &mut Tx<'_>, key: &[u8], budget: usize) -> Result<usize, Fault> {
 }
 
 fn expire_session(tx: &mut Tx<'_>, key: &[u8]) -> Result<usize, Fault> {
-    let user = std::str::from_utf8(&key[1..])
-        .ok()
-        .and_then(|user| user.parse::<UserId>().ok())
-        .ok_or(Fault::Record("the key of a session"))?;
+    let user = keys::session_user(key).ok_or(Fault::Record("the key of a session"))?;
     let Some(session) = tx.get(key)?.map(|value| Session::read(&user, value.value())).transpose()? else {
         return Ok(0);
     };
@@ -180,8 +176,9 @@ mod tests {
         lab.store.create_session(&client.new_session()).await.unwrap();
         lab.put(&client, "c").await;
         lab.sweep(1000).await;
-        // The session, its key's pointer, its channel and the pointer to it.
-        assert_eq!(lab.rows().await.0, FOR_EVER + 4);
+        // The session, its key's pointer, its channel and the pointer to it; its three places in the directory, two
+        // names of its channel, and how many are listed.
+        assert_eq!(lab.rows().await.0, FOR_EVER + 4 + 6);
         assert_eq!(lab.store.channels(&client.gate()).await.unwrap().unwrap().value.len(), 1);
     }
 

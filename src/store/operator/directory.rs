@@ -5,6 +5,9 @@ use crate::domain::ids::UserId;
 use crate::domain::timestamp::Timestamp;
 use crate::store::StoreError;
 
+/// Length of a socket's id as text.
+const SOCKET_ID_LEN: usize = 36;
+
 /// By what sessions are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionOrder {
@@ -49,6 +52,16 @@ pub struct OpenSocket {
     pub replica: String,
 }
 
+impl OpenSocket {
+    /// Reads the place of a socket: `<microseconds>-<socket>-<replica>`. Older relays did not name the replica.
+    pub(in crate::store) fn of_place(place: &str) -> Option<Self> {
+        let (micros, rest) = place.split_once('-')?;
+        let since = Timestamp::from_millis(micros.parse::<u64>().ok()? / 1000);
+        let replica = rest.get(SOCKET_ID_LEN..).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
+        Some(Self { since, replica: replica.to_owned() })
+    }
+}
+
 /// A session with what it owns, without secrets that could be used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionSummary {
@@ -91,4 +104,21 @@ pub trait DirectoryStore: Send + Sync {
     /// Closes the user's open sockets wherever they are, by [`crate::store::Wake::Disconnected`], and frees their
     /// places. Gives how many there were. Clients come back.
     async fn disconnect(&self, user: &UserId) -> Result<u64, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_says_since_when_and_where_a_socket_is_open() {
+        let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let socket = |replica: &str| OpenSocket { since: Timestamp::from_millis(1_000), replica: replica.to_owned() };
+        assert_eq!(OpenSocket::of_place(&format!("0000000001000999-{id}-12ab34cd")), Some(socket("12ab34cd")));
+        assert_eq!(OpenSocket::of_place(&format!("0000000001000999-{id}")), Some(socket("")), "of an older relay");
+        for odd in ["", "1", "x-y", &format!("-{id}")] {
+            assert_eq!(OpenSocket::of_place(odd), None, "{odd}");
+        }
+        assert_eq!(OpenSocket::of_place("0000000001000999-short"), Some(socket("")));
+    }
 }

@@ -90,6 +90,11 @@ fn read_entry(row: Value) -> Result<StoredRecord, StoreError> {
     let mut fields = row.list()?;
     fields.text()?;
     let record = fields.text()?;
+    stored_record(&id, record)
+}
+
+/// A record with the id of its entry in a stream, which is its instant.
+pub(super) fn stored_record(id: &str, record: String) -> Result<StoredRecord, StoreError> {
     let at = id.split('-').next().and_then(|ms| ms.parse().ok()).map(Timestamp::from_millis);
     at.and_then(|at| StoredRecord::new(at, record))
         .ok_or_else(|| StoreError::Corrupt(format!("the entry {id} of a stream")))

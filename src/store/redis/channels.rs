@@ -175,11 +175,14 @@ impl ChannelStore for RedisStore {
         }
         let mut settle = script::SETTLE_CHANNEL.call(&[self.keys.channel_pointer(id)]);
         settle.arg(user.to_string()).arg(POINTER_LIFE_MS);
-        if self.link.script(&script::SETTLE_CHANNEL, &settle).await? == Value::Int(1) {
+        let list = self.list_gently(self.list_channel(user, &record.channel));
+        let (settled, ()) = tokio::join!(self.link.script(&script::SETTLE_CHANNEL, &settle), list);
+        if settled? == Value::Int(1) {
             return Ok(PutChannel::Stored);
         }
         // The claim lapsed and somebody else was faster.
         self.remove_record(user, id).await?;
+        self.list_gently(self.unlist_channel(user, id)).await;
         Ok(PutChannel::Taken)
     }
 
@@ -233,11 +236,17 @@ impl ChannelStore for RedisStore {
     }
 
     async fn update_channel(&self, user: &UserId, record: &ChannelRecord) -> Result<bool, StoreError> {
-        Ok(self.write_channel(user, record, Some(record.revision)).await? == "stored")
+        let is_stored = self.write_channel(user, record, Some(record.revision)).await? == "stored";
+        if is_stored {
+            self.list_gently(self.list_channel(user, &record.channel)).await;
+        }
+        Ok(is_stored)
     }
 
     async fn delete_channel(&self, user: &UserId, channel: &ChannelId) -> Result<bool, StoreError> {
         self.release_channel(user, channel).await?;
-        self.remove_record(user, channel).await
+        let had = self.remove_record(user, channel).await?;
+        self.list_gently(self.unlist_channel(user, channel)).await;
+        Ok(had)
     }
 }

@@ -26,7 +26,7 @@ const READ_AT_ONCE: usize = 100;
 impl RedisStore {
     /// The entry of a listed reply, in the state that its own records say. A list that says something else is
     /// corrected, unless the reply may be about to follow it.
-    async fn entry(&self, kind: ChannelKind, listed: &Listed) -> Result<Option<DeliveryEntry>, StoreError> {
+    async fn delivery_entry(&self, kind: ChannelKind, listed: &Listed) -> Result<Option<DeliveryEntry>, StoreError> {
         let known = self.known(kind, listed).await?;
         let belongs = known.as_ref().and_then(|known| known.belongs());
         let is_right = belongs.is_some_and(|(state, _)| state == listed.state);
@@ -72,7 +72,7 @@ impl DeliveryDeskStore for RedisStore {
     async fn deliveries(&self, query: &DeliveryQuery<'_>) -> Result<DeliveryPage, StoreError> {
         let newest_first = query.state == DeliveryState::Failed;
         let page = self.read_listed(query.kind, query.state, newest_first, query.after, query.count, None).await?;
-        let entries = try_join_all(page.rows.iter().map(|listed| self.entry(query.kind, listed))).await?;
+        let entries = try_join_all(page.rows.iter().map(|listed| self.delivery_entry(query.kind, listed))).await?;
         let is_wanted = |entry: &DeliveryEntry| entry.state.status == query.state.as_str();
         Ok(DeliveryPage { entries: entries.into_iter().flatten().filter(is_wanted).collect(), next: page.next })
     }
@@ -80,7 +80,7 @@ impl DeliveryDeskStore for RedisStore {
     async fn find_delivery(&self, response: &MessageId) -> Result<Option<DeliveryEntry>, StoreError> {
         let found =
             try_join_all(ChannelKind::PLATFORMS.map(async |kind| match self.find_listed(kind, response).await? {
-                Some(listed) => self.entry(kind, &listed).await,
+                Some(listed) => self.delivery_entry(kind, &listed).await,
                 None => Ok(None),
             }))
             .await?;
@@ -100,7 +100,7 @@ impl DeliveryDeskStore for RedisStore {
         loop {
             let page = self.read_listed(kind, state, false, after.as_ref(), SEARCHED_AT_ONCE, only).await?;
             for rows in page.rows.chunks(READ_AT_ONCE) {
-                let entries = try_join_all(rows.iter().map(|listed| self.entry(kind, listed))).await?;
+                let entries = try_join_all(rows.iter().map(|listed| self.delivery_entry(kind, listed))).await?;
                 let still = entries.into_iter().flatten().filter(|entry| entry.state.status == state.as_str());
                 failed.extend(still.map(|entry| entry.response));
                 if failed.len() >= count {

@@ -17,7 +17,7 @@
 //! | `{user}:queue:<channel>:<digest>` | list of replies in order | [`MAX_QUEUED`](crate::store::MAX_QUEUED) | 25 h after the last reply |
 //! | `{user}:nonce:<nonce>` | string | – | 20 min |
 //! | `{user}:once:<channel>:<digest>` | string, message id | – | 24 h |
-//! | `{user}:sockets` | sorted set of places by end of lease | sockets of one session | 60 s after the last renewal |
+//! | `{user}:sockets` | sorted set of places (`<microseconds>-<socket>-<replica>`, at most 64 bytes, which keeps it compact) by end of lease | sockets of one session | 60 s after the last renewal |
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
 //! | `identity:<name>` | string, user and channel | – | 92 days after the session's last use |
@@ -25,6 +25,9 @@
 //! | `{outbox:<type>}:pending`, `{outbox:<type>}:retrying` | sorted sets of replies by when they were accepted, or are tried next | replies under way; what is older than 25 h goes with the next | 50 h after the last |
 //! | `{outbox:<type>}:failed` | sorted set of replies by when they failed | [`MAX_DEAD_LETTERS`](crate::store::MAX_DEAD_LETTERS) | 7 days after the last |
 //! | `{outbox:<type>}:places` | hash, reply to `<user> <channel>` | replies in these three | 7 days after the last |
+//! | `{directory}:seen`, `{directory}:created` | sorted sets of users by the last use or the creation of their session | sessions; those unused for 90 days leave with the next writings | 92 days after the last writing |
+//! | `{directory}:names` | sorted set of `<name>\0<user>` in lexical order: what a session is found by | 1 for each session, up to 6 for each channel | the same |
+//! | `{directory}:of:<user>` | hash, channel id (empty for the user's own) to its names as listed, one a line | channels of the user | 92 days after the session's last use; goes with the session |
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |
 //! | `probe:<random>` | string | – | 10 s |
@@ -83,12 +86,22 @@ impl Keys {
         self.of_user(user, "last")
     }
 
+    /// Start of the keys of responses; the channel's id follows.
+    pub(super) fn responses_stem(&self, user: &UserId) -> String {
+        self.of_user(user, "responses:")
+    }
+
     pub(super) fn responses(&self, user: &UserId, channel: &ChannelId) -> String {
-        self.of_user(user, &format!("responses:{channel}"))
+        format!("{}{channel}", self.responses_stem(user))
+    }
+
+    /// Start of the keys of the last instants of responses; the channel's id follows.
+    pub(super) fn responses_last_stem(&self, user: &UserId) -> String {
+        self.of_user(user, "responses-last:")
     }
 
     pub(super) fn responses_last(&self, user: &UserId, channel: &ChannelId) -> String {
-        self.of_user(user, &format!("responses-last:{channel}"))
+        format!("{}{channel}", self.responses_last_stem(user))
     }
 
     pub(super) fn reply(&self, user: &UserId, response: &MessageId) -> String {
@@ -117,13 +130,23 @@ impl Keys {
         self.of_user(user, &format!("questions:{channel}"))
     }
 
+    /// Start of the keys of lists of queues; the channel's id follows.
+    pub(super) fn queues_stem(&self, user: &UserId) -> String {
+        self.of_user(user, "queues:")
+    }
+
     pub(super) fn queues(&self, user: &UserId, channel: &ChannelId) -> String {
-        self.of_user(user, &format!("queues:{channel}"))
+        format!("{}{channel}", self.queues_stem(user))
+    }
+
+    /// Start of the keys of all queues of a user; the channel's id and the digest of the conversation follow.
+    pub(super) fn queue_stems(&self, user: &UserId) -> String {
+        self.of_user(user, "queue:")
     }
 
     /// Start of the keys of a channel's queues; the digest of the conversation follows.
     pub(super) fn queue_stem(&self, user: &UserId, channel: &ChannelId) -> String {
-        self.of_user(user, &format!("queue:{channel}:"))
+        format!("{}{channel}:", self.queue_stems(user))
     }
 
     pub(super) fn identity(&self, identity: &str) -> String {
@@ -155,6 +178,31 @@ impl Keys {
 
     pub(super) fn once(&self, user: &UserId, channel: &ChannelId, key: &Digest) -> String {
         self.of_user(user, &format!("once:{channel}:{}", key.to_hex()))
+    }
+
+    /// Users by the last use of their sessions.
+    pub(super) fn directory_seen(&self) -> String {
+        format!("{}{{directory}}:seen", self.prefix)
+    }
+
+    /// Users by the creation of their sessions.
+    pub(super) fn directory_created(&self) -> String {
+        format!("{}{{directory}}:created", self.prefix)
+    }
+
+    /// The names by which sessions are found.
+    pub(super) fn directory_names(&self) -> String {
+        format!("{}{{directory}}:names", self.prefix)
+    }
+
+    /// Start of the keys of what is listed of a user; the user's id follows.
+    pub(super) fn directory_stem(&self) -> String {
+        format!("{}{{directory}}:of:", self.prefix)
+    }
+
+    /// What is listed of a user.
+    pub(super) fn directory_of(&self, user: &UserId) -> String {
+        format!("{}{user}", self.directory_stem())
     }
 
     pub(super) fn sockets(&self, user: &UserId) -> String {
@@ -220,11 +268,6 @@ impl Keys {
 
     pub(super) fn recent(&self) -> String {
         self.of_deployment("recent")
-    }
-
-    /// The sessions by their last use.
-    pub(super) fn directory_seen(&self) -> String {
-        format!("{}{{directory}}:seen", self.prefix)
     }
 }
 

@@ -17,6 +17,7 @@ mod messages;
 mod outbox;
 mod pulse;
 mod script;
+mod session_lists;
 mod sessions;
 mod sockets;
 
@@ -108,7 +109,7 @@ fn pass_on(keys: &Keys, watched: &Watched, sink: &WakeSink, info: PushInfo) {
     sink(&user, wake);
 }
 
-/// Reads what the scripts publish: `m<before> <id>\n<record>`, `e<place>`, `d<frame>` or `s`.
+/// Reads what the scripts publish: `m<before> <id>\n<record>`, `e<place>`, `d<frame>`, `s` or `c`.
 fn read_wake(payload: Vec<u8>) -> Option<Wake> {
     let mut payload = String::from_utf8(payload).ok()?;
     match payload.as_bytes().first()? {
@@ -122,6 +123,7 @@ fn read_wake(payload: Vec<u8>) -> Option<Wake> {
         b'e' => Some(Wake::Evicted(payload.split_off(1))),
         b'd' => Some(Wake::Delivery(payload.split_off(1))),
         b's' => Some(Wake::SessionGone),
+        b'c' => Some(Wake::Disconnected),
         _ => None,
     }
 }
@@ -186,6 +188,7 @@ mod tests {
         assert_eq!(read_wake(b"eplace".to_vec()), Some(Wake::Evicted("place".to_owned())));
         assert_eq!(read_wake(b"d{}".to_vec()), Some(Wake::Delivery("{}".to_owned())));
         assert_eq!(read_wake(b"s".to_vec()), Some(Wake::SessionGone));
+        assert_eq!(read_wake(b"c".to_vec()), Some(Wake::Disconnected));
         for odd in [&b""[..], b"m", b"m1\n", b"m1 x\na\nb\nc\nd", b"m1 2\nno fragments", b"?", b"\xff"] {
             assert_eq!(read_wake(odd.to_vec()), None);
         }

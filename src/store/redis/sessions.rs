@@ -7,23 +7,46 @@ use redis::{Cmd, Value};
 use super::RedisStore;
 use super::answer::{Answer, gated_answer, gated_call, millis};
 use super::script;
+use crate::domain::channel::Channel;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, UserId};
 use crate::domain::limit::LimitStatus;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{
-    CounterStore, Gate, Gated, LimitUse, NewSession, SESSION_LIFE_MS, SessionRecord, SessionStore, StoreError,
+    ChannelStore as _, CounterStore, Gate, Gated, Holder, LimitUse, NewSession, RENEW_AFTER_MS, SESSION_LIFE_MS,
+    SessionRecord, SessionStore, StoreError, TOUCH_AFTER_MS,
 };
 
 /// Life of what points at a user, in milliseconds: longer than the session's own, so that a session
 /// never becomes unreachable while it lives.
 pub(super) const POINTER_LIFE_MS: u64 = SESSION_LIFE_MS + 2 * 24 * 60 * 60 * 1000;
 
+/// What a session that is used says of itself.
+struct InUse {
+    api_key: Digest,
+    /// When it was made, in milliseconds.
+    created: u64,
+    /// Its last recorded use, in milliseconds.
+    used: u64,
+    /// What is left of its life, in milliseconds.
+    left: u64,
+}
+
 impl RedisStore {
     async fn session(&self, user: &UserId) -> Result<Option<SessionRecord>, StoreError> {
         let mut read = redis::cmd("HMGET");
         read.arg(self.keys.session(user)).arg(&["k", "a", "p", "c"]);
-        read_session(user, self.link.command(&read).await?)
+        read_session(user, &mut Answer::new(self.link.command(&read).await?)?)
+    }
+
+    /// Records a use unless there is a young one.
+    async fn use_session(&self, user: &UserId) -> Result<Option<InUse>, StoreError> {
+        let mut call = script::USE_SESSION.call(&[self.keys.session(user)]);
+        call.arg(TOUCH_AFTER_MS);
+        let mut answer = Answer::new(self.link.script(&script::USE_SESSION, &call).await?)?;
+        let Some(api_key) = answer.optional_text()? else { return Ok(None) };
+        let api_key = read_digest(&api_key)?;
+        Ok(Some(InUse { api_key, created: answer.number()?, used: answer.number()?, left: answer.number()? }))
     }
 
     /// The ids of a user's channels.
@@ -38,6 +61,47 @@ impl RedisStore {
         Ok(ids)
     }
 
+    /// Name of the bot or address of a user's channel, and the channel, which may be gone or not be readable.
+    async fn channel_notes(
+        &self,
+        user: &UserId,
+        channel: &ChannelId,
+    ) -> Result<(Option<String>, Option<Channel>), StoreError> {
+        let mut read = redis::cmd("HMGET");
+        read.arg(self.keys.channel(user, channel)).arg("i").arg("d");
+        let mut answer = Answer::new(self.link.command(&read).await?)?;
+        let identity = answer.optional_text()?.filter(|name| !name.is_empty());
+        let channel = answer.optional_text()?.and_then(|json| serde_json::from_str(&json).ok());
+        Ok((identity, channel))
+    }
+
+    /// Gives a session and all it owns a whole life, and lists all of it.
+    async fn renew_session(&self, user: &UserId, session: &InUse) -> Result<(), StoreError> {
+        let renew = |key: String, life: u64| -> Cmd {
+            let mut renew = redis::cmd("PEXPIRE");
+            renew.arg(key).arg(life);
+            renew
+        };
+        let ids = self.channel_ids(user).await?;
+        let notes = try_join_all(ids.iter().map(|id| self.channel_notes(user, id))).await?;
+        let mut commands = vec![
+            renew(self.keys.session(user), SESSION_LIFE_MS),
+            renew(self.keys.channels(user), POINTER_LIFE_MS),
+            renew(self.keys.api_key(&session.api_key), POINTER_LIFE_MS),
+        ];
+        let mut channels = Vec::with_capacity(ids.len());
+        for (id, (identity, channel)) in ids.iter().zip(notes) {
+            commands.push(renew(self.keys.channel(user, id), POINTER_LIFE_MS));
+            commands.push(renew(self.keys.channel_pointer(id), POINTER_LIFE_MS));
+            commands.extend(identity.map(|name| renew(self.keys.identity(&name), POINTER_LIFE_MS)));
+            channels.extend(channel);
+        }
+        let renewed = try_join_all(commands.iter().map(|command| self.link.command(command)));
+        let listed = self.list_session(user, session.used, session.created, &channels, true);
+        tokio::try_join!(renewed, listed)?;
+        Ok(())
+    }
+
     async fn point(&self, key: String, user: &UserId) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(key).arg(user.to_string()).arg("PX").arg(POINTER_LIFE_MS);
@@ -45,30 +109,19 @@ impl RedisStore {
     }
 }
 
-fn read_session(user: &UserId, fields: Value) -> Result<Option<SessionRecord>, StoreError> {
-    let mut fields = Answer::new(fields)?;
+fn read_digest(hex: &str) -> Result<Digest, StoreError> {
+    Digest::from_hex(hex).ok_or_else(|| StoreError::Corrupt("the digest of an API key".to_owned()))
+}
+
+fn read_session(user: &UserId, fields: &mut Answer) -> Result<Option<SessionRecord>, StoreError> {
     let Some(api_key) = fields.optional_text()? else { return Ok(None) };
-    let api_key =
-        Digest::from_hex(&api_key).ok_or_else(|| StoreError::Corrupt("the digest of an API key".to_owned()))?;
     Ok(Some(SessionRecord {
         user: *user,
-        api_key,
+        api_key: read_digest(&api_key)?,
         sealed_api_key: fields.text()?,
         public_key: Some(fields.text()?).filter(|key| !key.is_empty()),
         created: Timestamp::from_millis(fields.number()?),
     }))
-}
-
-impl RedisStore {
-    /// Name of the bot or address of a user's channel.
-    async fn identity(&self, user: &UserId, channel: &ChannelId) -> Result<Option<String>, StoreError> {
-        let mut read = redis::cmd("HGET");
-        read.arg(self.keys.channel(user, channel)).arg("i");
-        match self.link.command(&read).await? {
-            Value::BulkString(name) => Ok(String::from_utf8(name).ok().filter(|name| !name.is_empty())),
-            _ => Ok(None),
-        }
-    }
 }
 
 #[async_trait]
@@ -79,13 +132,20 @@ impl SessionStore for RedisStore {
             .arg(&new.sealed_api_key)
             .arg(new.public_key.as_deref().unwrap_or_default())
             .arg(SESSION_LIFE_MS);
-        let fields = self.link.script(&script::CREATE_SESSION, &call).await?;
-        let session = read_session(&new.user, fields)?
+        let mut fields = Answer::new(self.link.script(&script::CREATE_SESSION, &call).await?)?;
+        let session = read_session(&new.user, &mut fields)?
             .ok_or_else(|| StoreError::Corrupt("a session that was just made".to_owned()))?;
-        // Written at each registration, so one that broke off here is mended by the next.
-        self.point(self.keys.api_key(&session.api_key), &new.user).await?;
-        if session.api_key != new.api_key {
-            self.touch_session(&new.user).await?;
+        let used = fields.number()?;
+        let point = self.point(self.keys.api_key(&session.api_key), &new.user);
+        let created = session.created.millis();
+        if session.api_key == new.api_key {
+            let list = self.list_gently(self.list_session(&new.user, used, created, &[], false));
+            // Written at each registration, so one that broke off here is mended by the next.
+            tokio::join!(point, list).0?;
+        } else {
+            point.await?;
+            let in_use = InUse { api_key: session.api_key, created, used, left: 0 };
+            self.renew_session(&new.user, &in_use).await?;
         }
         Ok(session)
     }
@@ -105,26 +165,11 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch_session(&self, user: &UserId) -> Result<(), StoreError> {
-        let Some(session) = self.session(user).await? else { return Ok(()) };
-        let renew = |key: String, life: u64| -> Cmd {
-            let mut renew = redis::cmd("PEXPIRE");
-            renew.arg(key).arg(life);
-            renew
-        };
-        let mut commands = vec![
-            renew(self.keys.session(user), SESSION_LIFE_MS),
-            renew(self.keys.channels(user), POINTER_LIFE_MS),
-            renew(self.keys.api_key(&session.api_key), POINTER_LIFE_MS),
-        ];
-        let ids = self.channel_ids(user).await?;
-        let identities = try_join_all(ids.iter().map(|id| self.identity(user, id))).await?;
-        for (id, identity) in ids.iter().zip(identities) {
-            commands.push(renew(self.keys.channel(user, id), POINTER_LIFE_MS));
-            commands.push(renew(self.keys.channel_pointer(id), POINTER_LIFE_MS));
-            commands.extend(identity.map(|name| renew(self.keys.identity(&name), POINTER_LIFE_MS)));
+        let Some(session) = self.use_session(user).await? else { return Ok(()) };
+        if session.left > SESSION_LIFE_MS - RENEW_AFTER_MS && self.list_use(user, session.used).await? {
+            return Ok(());
         }
-        try_join_all(commands.iter().map(|command| self.link.command(command))).await?;
-        Ok(())
+        self.renew_session(user, &session).await
     }
 
     async fn delete_session(&self, user: &UserId) -> Result<bool, StoreError> {
@@ -133,13 +178,19 @@ impl SessionStore for RedisStore {
         for id in &ids {
             self.release_channel(user, id).await?;
         }
-        // The session goes first: no gate opens and no channel can be stored from here on.
-        let mut keys = vec![self.keys.session(user), self.keys.channels(user)];
-        keys.extend([self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
+        // The session goes first: no gate opens and no channel can be stored from here on. The set of its channels
+        // ends with the last of them, so that a deletion that broke off can be repeated.
         let mut delete = redis::cmd("DEL");
-        delete.arg(keys);
+        delete.arg(&[self.keys.session(user), self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
         self.link.command(&delete).await?;
         for id in &ids {
+            let holder = Holder { user: *user, channel: id.clone() };
+            if let (Some(identity), _) = self.channel_notes(user, id).await? {
+                self.drop_identity(&identity, &holder).await?;
+            }
+            let mut forget = script::FORGET_REPLIES.call(&[self.keys.responses(user, id)]);
+            forget.arg(self.keys.reply_stem(user));
+            self.link.script(&script::FORGET_REPLIES, &forget).await?;
             self.remove_record(user, id).await?;
         }
         if let Some(session) = &session {
@@ -147,6 +198,7 @@ impl SessionStore for RedisStore {
             delete.arg(self.keys.api_key(&session.api_key));
             self.link.command(&delete).await?;
         }
+        self.unlist_session(user, "*", &[]).await?;
         let mut publish = redis::cmd("SPUBLISH");
         publish.arg(self.keys.wake(user)).arg("s");
         self.link.command(&publish).await?;

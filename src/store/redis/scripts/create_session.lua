@@ -5,4 +5,4 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 redis.call('HSET', KEYS[1], 'n', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return redis.call('HMGET', KEYS[1], 'k', 'a', 'p', 'c')
+return redis.call('HMGET', KEYS[1], 'k', 'a', 'p', 'c', 'n')

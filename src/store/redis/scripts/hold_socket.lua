@@ -1,12 +1,13 @@
 -- KEYS: 1 session, 2 sockets, 3 last, 4 messages, 5 wake. ARGV: 1 API key digest, 2 place or '', 3 socket
--- id, 4 lease, 5 places, 6 since, 7 span or '', 8 count, 9 cap, 10 age at which a use is recorded again.
+-- id, 4 lease, 5 places, 6 since, 7 span or '', 8 count, 9 cap, 10 age at which a use is recorded again, 11
+-- replica.
 local now = now_ms()
 local session = redis.call('HMGET', KEYS[1], 'k', 'n')
 if session[1] ~= ARGV[1] then return {'session'} end
 local place = ARGV[2]
 if place == '' then
   local t = redis.call('TIME')
-  place = string.format('%016.0f', t[1] * 1000000 + t[2]) .. '-' .. ARGV[3]
+  place = string.format('%016.0f', t[1] * 1000000 + t[2]) .. '-' .. ARGV[3] .. '-' .. ARGV[11]
 end
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[4]), place)
 redis.call('PEXPIRE', KEYS[2], 60000)
