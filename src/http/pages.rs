@@ -9,6 +9,7 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use tera::{Context, Tera};
 
+use super::admin::TEMPLATES as TEMPLATES_OF_OPERATOR;
 use crate::services::error::Error;
 
 /// Nothing is loaded from anywhere, and nobody may frame a page.
@@ -22,6 +23,7 @@ static TEMPLATES: LazyLock<Tera> = LazyLock::new(|| {
         ("email/verified.html", include_str!("../../templates/email/verified.html")),
         ("email/invalid.html", include_str!("../../templates/email/invalid.html")),
     ])
+    .and_then(|()| tera.add_raw_templates(TEMPLATES_OF_OPERATOR.iter().copied()))
     .expect("the templates are part of the binary and parse, as a test shows");
     tera
 });

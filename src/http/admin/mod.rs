@@ -22,6 +22,8 @@ use actix_web::web;
 
 use super::{public, resource, unknown_path};
 
+pub(super) use views::TEMPLATES;
+
 /// Adds everything at and below `/admin`.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let get_and_post = &[Method::GET, Method::HEAD, Method::POST];
