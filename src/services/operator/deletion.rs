@@ -6,7 +6,6 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::services::Relay;
 use crate::services::error::Error;
-use crate::store::ChannelRecord;
 
 use super::access::Operator;
 use super::sessions::{no_session, parse_user};
@@ -24,10 +23,13 @@ impl Relay {
         let id = parse_user(user)?;
         let found = self.store.summaries(&[id]).await?.into_iter().flatten().next();
         let channels = found.map(|session| session.channels).unwrap_or_default();
-        let records = channels.iter().filter(|channel| channel.connection.is_some());
-        let records = records.map(|channel| ChannelRecord { channel: channel.clone(), secret: None, revision: 0 });
-        let unhooking = stream::iter(records).for_each_concurrent(UNHOOK_AT_ONCE, async |record| {
-            self.unhook(id, &record).await;
+        let on_platforms = channels.iter().filter(|channel| channel.connection.is_some());
+        let unhooking = stream::iter(on_platforms).for_each_concurrent(UNHOOK_AT_ONCE, async |channel| {
+            match self.store.read_channel(&id, &channel.id).await {
+                Ok(Some(record)) => self.unhook(id, &record).await,
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "a channel of a session that is deleted could not be read"),
+            }
         });
         if tokio::time::timeout(UNHOOK_TIME, unhooking).await.is_err() {
             tracing::warn!(user, "not every platform was told in time that a session is deleted");

@@ -205,7 +205,8 @@ async fn an_empty_search_finds_everybody(bench: Bench) {
     let (one, other) = (named(&bench, "a").await.0, bench.session().await);
     let mut expected = [one.user, other.user];
     let mut all = found(&bench, "").await;
-    (expected.sort(), all.sort());
+    expected.sort();
+    all.sort();
     assert_eq!(all, expected);
 }
 

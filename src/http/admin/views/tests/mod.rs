@@ -1,7 +1,6 @@
 //! What the pages look like to a browser, whatever they show.
 
 mod html;
-mod look;
 pub(super) mod samples;
 
 use std::sync::LazyLock;
