@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::format::{Instant, link};
-use super::text::visible;
+use super::text::line;
 use super::{Page, page};
 use crate::domain::timestamp::Timestamp;
 use crate::http::admin::cursors;
@@ -23,10 +23,10 @@ struct Row {
 fn row(entry: &AuditEntry) -> Row {
     Row {
         at: entry.at.into(),
-        ip: visible(&entry.what.ip),
-        action: visible(&entry.what.action),
-        subject: visible(&entry.what.subject),
-        outcome: visible(&entry.what.outcome),
+        ip: line(&entry.what.ip),
+        action: line(&entry.what.action),
+        subject: line(&entry.what.subject),
+        outcome: line(&entry.what.outcome),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::format::{Badge, Instant, Tone, counted, link, platform};
-use super::text::visible;
+use super::text::line;
 use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::connection::Connection;
 use crate::domain::ids::UserId;
@@ -32,9 +32,9 @@ impl ChannelView {
             id: channel.id.to_string(),
             href: link(&format!("/admin/sessions/{user}"), &[("channel", channel.id.as_str())]),
             platform: platform(channel.kind),
-            name: channel.name.as_deref().map(visible).filter(|name| !name.trim().is_empty()),
+            name: channel.name.as_deref().map(line).filter(|name| !name.is_empty()),
             account: channel.connection.as_ref().map(account),
-            agent: visible(&channel.agent_id),
+            agent: line(&channel.agent_id),
             state: state(channel),
             pending: channel.pending.as_ref().map(|pending| pending.issued.into()),
             allowed: allowed(channel),
@@ -49,7 +49,7 @@ fn account(connection: &Connection) -> String {
         Connection::Slack(app) => format!("{} in {}", app.bot_username, app.team_name),
         Connection::Email(mailbox) => mailbox.inbound_address.clone(),
     };
-    visible(&name)
+    line(&name)
 }
 
 fn listed(channel: &Channel, name: &str) -> u64 {
@@ -60,7 +60,7 @@ fn listed(channel: &Channel, name: &str) -> u64 {
 fn state(channel: &Channel) -> Badge {
     if !channel.enabled {
         return match &channel.disabled_reason {
-            Some(reason) => Badge::new(Tone::Bad, format!("disabled: {}", visible(reason))),
+            Some(reason) => Badge::new(Tone::Bad, format!("disabled: {}", line(reason))),
             None => Badge::new(Tone::Plain, "disabled"),
         };
     }

@@ -48,7 +48,7 @@ struct Row {
 }
 
 /// Requests that were refused.
-pub(super) fn refused(counts: &Counts) -> u64 {
+fn refused(counts: &Counts) -> u64 {
     counts.get(Counter::RateLimited).saturating_add(counts.get(Counter::Unauthorized))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn chart(minutes: &[Minute]) -> Chart {
     let total = |number: &dyn Fn(&Minute) -> u64| minutes.iter().map(number).fold(0, u64::saturating_add);
     let all_refused = total(&|minute| refused(&minute.counts));
     let summary = format!(
-        "{} in and {} out in {} minutes, at most {} a minute in one direction; {} refused.",
+        "{} in and {} out within {} minutes, at most {} a minute in one direction; {} refused.",
         number(total(&received)),
         number(total(&sent)),
         minutes.len(),

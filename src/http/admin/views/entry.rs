@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::format::{Badge, Instant, Tone, bytes, number, platform};
-use super::text::{Body, snippet, visible};
+use super::text::{Body, line, snippet, visible};
 use crate::domain::channel::ChannelKind;
 use crate::store::operator::{Direction, HistoryEntry, ReplyState};
 
@@ -31,7 +31,7 @@ fn read(entry: &HistoryEntry) -> Option<Message> {
 
 /// A platform as people call it; what is none is shown as it is.
 fn channel_type(word: &str) -> String {
-    ChannelKind::parse(word).map_or_else(|| visible(word), |kind| platform(kind).to_owned())
+    ChannelKind::parse(word).map_or_else(|| line(word), |kind| platform(kind).to_owned())
 }
 
 /// How far a reply is.
@@ -59,9 +59,9 @@ impl From<&ReplyState> for DeliveryView {
         let tries = u64::from(reply.attempts);
         let attempts = if tries == 1 { "1 try".to_owned() } else { format!("{} tries", number(tries)) };
         Self {
-            state: Badge::new(tone, visible(&reply.status)),
+            state: Badge::new(tone, line(&reply.status)),
             attempts: (tries > 0).then_some(attempts),
-            error: reply.error.as_deref().map(visible).filter(|error| !error.is_empty()),
+            error: reply.error.as_deref().map(line).filter(|error| !error.is_empty()),
             next_try: reply.next_try.map(Instant::from),
             accepted: reply.accepted.map(Instant::from),
             can_send: matches!(tone, Tone::Wait | Tone::Bad) && reply.has_content,
@@ -103,7 +103,7 @@ impl EntryView {
             is_reply: entry.direction == Direction::Out,
             at: entry.record.at.into(),
             platform: message.as_ref().map(|message| channel_type(&message.channel_type)).unwrap_or_default(),
-            channel: message.as_ref().map(|message| visible(&message.channel_id)).unwrap_or_default(),
+            channel: message.as_ref().map(|message| line(&message.channel_id)).unwrap_or_default(),
             from: message.as_ref().map(|message| snippet(&message.from, FROM_CHARS)).unwrap_or_default(),
             body: message.as_ref().map(|message| Body::new(&message.content)),
             metadata: metadata.map(|metadata| visible(&metadata)),
@@ -120,7 +120,8 @@ pub(super) struct LineView {
     at: Instant,
     platform: String,
     from: String,
-    snippet: Option<String>,
+    snippet: String,
+    is_readable: bool,
 }
 
 impl LineView {
@@ -132,7 +133,8 @@ impl LineView {
             at: entry.record.at.into(),
             platform: message.as_ref().map(|message| channel_type(&message.channel_type)).unwrap_or_default(),
             from: message.as_ref().map(|message| snippet(&message.from, FROM_CHARS)).unwrap_or_default(),
-            snippet: message.map(|message| snippet(&message.content, limit)),
+            is_readable: message.is_some(),
+            snippet: message.map(|message| snippet(&message.content, limit)).unwrap_or_default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::format::{bytes, duration, link, number};
-use super::text::{Body, visible};
+use super::text::{Body, line, visible};
 use super::{Page, page};
 use crate::store::operator::{KeyInfo, KeyKind, KeyKinds, KeyPage, KeyView};
 
@@ -59,7 +59,7 @@ fn info(info: &KeyInfo) -> Key {
     Key {
         shown: visible(&info.shown),
         href: link(&format!("{PATH}/key"), &[("id", &info.id)]),
-        form: visible(&info.form),
+        form: line(&info.form),
         ttl: info.ttl.map(duration),
         bytes: bytes(info.bytes),
     }

@@ -55,7 +55,7 @@ fn page(template: &'static str) -> Page {
 pub(super) fn login(next: Option<&str>, error: Option<&str>) -> Page {
     let mut page = page("admin/login.html");
     page.context.insert("next", &next.map(text::visible));
-    page.context.insert("error", &error.map(text::visible));
+    page.context.insert("error", &error.map(text::line));
     page
 }
 

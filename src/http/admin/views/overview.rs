@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::chart::{chart, refused};
+use super::chart::chart;
 use super::entry::LineView;
 use super::format::{Badge, Instant, Tone, counted, duration, link, number, took};
-use super::text::visible;
+use super::text::line;
 use super::{Page, page};
 use crate::services::operator::overview::{Overview, Recent};
 use crate::store::operator::{Counter, Counts, DeliveryState, ReplicaStatus};
@@ -58,7 +58,8 @@ pub(in crate::http::admin) fn overview(overview: &Overview) -> Page {
     let pulse = &overview.pulse;
     let now = pulse.minutes.last().map(|minute| minute.counts).unwrap_or_default();
     let mut hour = Counts::default();
-    pulse.minutes.iter().rev().take(HOUR).for_each(|minute| hour.add_all(&minute.counts));
+    let last_hour = &pulse.minutes[pulse.minutes.len().saturating_sub(HOUR)..];
+    last_hour.iter().for_each(|minute| hour.add_all(&minute.counts));
     let flow = |counter: Counter| Flow { minute: number(now.get(counter)), hour: number(hour.get(counter)) };
 
     let mut page = page("admin/overview.html");
@@ -74,10 +75,9 @@ pub(in crate::http::admin) fn overview(overview: &Overview) -> Page {
     context.insert("delivered", &flow(Counter::Delivered));
     context.insert("limited", &flow(Counter::RateLimited));
     context.insert("unauthorized", &flow(Counter::Unauthorized));
-    context.insert("has_refusals", &(refused(&hour) > 0));
     context.insert("waiting", &DeliveryState::ALL.map(|state| waiting(overview, state)));
     context.insert("replicas", &pulse.replicas.iter().map(|status| replica(status, overview)).collect::<Vec<_>>());
-    context.insert("chart", &chart(&pulse.minutes));
+    context.insert("chart", &chart(last_hour));
     context.insert("recent", &overview.recent.iter().map(recent).collect::<Vec<_>>());
     page
 }
@@ -123,9 +123,9 @@ fn replica(status: &ReplicaStatus, overview: &Overview) -> Replica {
     let info = &status.info;
     let state = if info.is_draining { Badge::new(Tone::Wait, "draining") } else { Badge::new(Tone::Good, "alive") };
     Replica {
-        id: visible(&info.id),
-        host: visible(&info.host),
-        version: visible(&info.version),
+        id: line(&info.id),
+        host: line(&info.host),
+        version: line(&info.version),
         uptime: duration(info.uptime),
         sockets: counted(info.sockets, "socket"),
         heartbeat: status.heartbeat.into(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::channel::ChannelView;
 use super::entry::EntryView;
 use super::format::{Instant, counted, link, number};
-use super::text::visible;
+use super::text::{line, visible};
 use super::{Page, page};
 use crate::domain::ids::UserId;
 use crate::http::admin::cursors;
@@ -25,7 +25,7 @@ const SHORT_CHARS: usize = 8;
 /// A replica that holds sockets.
 #[derive(Serialize)]
 struct Place {
-    /// `1 socket`
+    /// How many.
     sockets: String,
     /// Empty if it is not known.
     replica: String,
@@ -42,8 +42,6 @@ struct Row {
     channels: Vec<ChannelView>,
     /// Channels beyond those.
     more_channels: Option<String>,
-    sockets: String,
-    is_connected: bool,
     places: Vec<Place>,
 }
 
@@ -52,7 +50,6 @@ struct Row {
 struct Found {
     /// `51–100 of 100,000`
     range: String,
-    total: String,
     first: Option<String>,
     next: Option<String>,
 }
@@ -70,10 +67,10 @@ fn places(sockets: &[OpenSocket], replicas: &[ReplicaStatus]) -> Vec<Place> {
             None => groups.push((socket, 1)),
         }
     }
-    let host = |id: &str| replicas.iter().find(|status| status.info.id == id).map(|status| visible(&status.info.host));
+    let host = |id: &str| replicas.iter().find(|status| status.info.id == id).map(|status| line(&status.info.host));
     let place = |(first, many): (&OpenSocket, u64)| Place {
-        sockets: counted(many, "socket"),
-        replica: visible(&first.replica),
+        sockets: number(many),
+        replica: line(&first.replica),
         host: host(&first.replica).unwrap_or_default(),
         since: first.since.into(),
     };
@@ -90,8 +87,6 @@ fn row(session: &SessionSummary, replicas: &[ReplicaStatus]) -> Row {
         last_seen: session.last_seen.into(),
         channels: shown.map(|channel| ChannelView::new(channel, &session.user)).collect(),
         more_channels: (more > 0).then(|| counted(more as u64, "more channel")),
-        sockets: number(session.sockets.len() as u64),
-        is_connected: !session.sockets.is_empty(),
         places: places(&session.sockets, replicas),
     }
 }
@@ -124,7 +119,6 @@ pub(in crate::http::admin) fn sessions(
     };
     let found = Found {
         range,
-        total,
         first: query.after.map(|_| go("")),
         next: list.next.as_ref().map(|next| go(&cursors::write_list(next))),
     };

@@ -8,6 +8,8 @@ use super::format::bytes;
 const PREVIEW_CHARS: usize = 300;
 /// Lines of it that are shown at once.
 const PREVIEW_LINES: usize = 8;
+/// Characters of a name, a reason or an error that are shown. What the relay accepts as such is no longer.
+const LINE_CHARS: usize = 300;
 
 /// A text of any length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +30,7 @@ impl Body {
             lines += usize::from(char == '\n');
             (n == PREVIEW_CHARS || lines == PREVIEW_LINES).then_some(at)
         });
-        let preview = end.map(|end| format!("{}…", text[..end].trim_end()));
+        let preview = end.map(|end| format!("{} …", text[..end].trim_end()));
         Self { preview, size: bytes(raw.len() as u64), text }
     }
 }
@@ -56,6 +58,11 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     shown
+}
+
+/// What is short by its nature, such as a name, in one line; one that is not is cut.
+pub(super) fn line(text: &str) -> String {
+    snippet(text, LINE_CHARS)
 }
 
 /// The beginning of a text in one line, at most `limit` characters; what was cut ends in `…`.
@@ -94,7 +101,7 @@ mod tests {
         assert_eq!((short.preview, short.size.as_str()), (None, "5 B"));
         assert_eq!(Body::new(&"é".repeat(300)).preview, None);
         let long = Body::new(&"é".repeat(301));
-        assert_eq!(long.preview.unwrap(), "é".repeat(300) + "…");
+        assert_eq!(long.preview.unwrap(), "é".repeat(300) + " …");
         assert_eq!((long.text.chars().count(), long.size.as_str()), (301, "602 B"));
         let tall = Body::new(&"line\n".repeat(20));
         assert_eq!(tall.preview.unwrap().lines().count(), PREVIEW_LINES);

@@ -164,7 +164,15 @@ fn minutes() -> Vec<Minute> {
         let failed = u64::from(n == 41);
         Minute {
             start: Timestamp::from_millis(start + n * 60_000),
-            counts: Counts::new([wave, wave * 2 / 3, wave / 3, u64::from(n % 20 == 0), failed, refused, refused / 3]),
+            counts: Counts::new([
+                wave,
+                wave * 2 / 3,
+                wave / 3,
+                u64::from(n.is_multiple_of(20)),
+                failed,
+                refused,
+                refused / 3,
+            ]),
         }
     };
     (0..MINUTES_KEPT as u64).map(minute).collect()
