@@ -35,7 +35,7 @@ pub struct KeyKinds {
 pub struct KeyInfo {
     /// The whole key, as text; parts that are secret or derived from one are masked.
     pub shown: String,
-    /// Names the key to [`KeyBrowserStore::key`].
+    /// Names the key to [`KeyBrowserStore::key`]. Empty if the key cannot be opened, since its name is a secret.
     pub id: String,
     /// Its type, such as `hash`.
     pub form: String,

@@ -9,6 +9,7 @@ mod deliveries;
 mod directory;
 mod history;
 mod key_browser;
+pub(in crate::store) mod masking;
 pub(in crate::store) mod names;
 mod pulse;
 

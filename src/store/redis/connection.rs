@@ -1,5 +1,6 @@
 //! Connections to Redis that come back by themselves, and calls that always end.
 
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use redis::aio::{AsyncPushSender, ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
     Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisError, RedisFuture,
@@ -249,6 +251,41 @@ impl Link {
             }
         })
         .await
+    }
+
+    /// Runs one command on the primary that has this slot; on the server itself where there is no Cluster.
+    pub(super) async fn on_node(&self, slot: u16, command: &Cmd) -> Result<Value, StoreError> {
+        in_time(async {
+            match self.connection().await? {
+                Connection::Cluster(mut cluster) => {
+                    let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                    cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await
+                }
+                mut single @ Connection::Single(..) => self.run(&mut single, command).await,
+            }
+        })
+        .await
+    }
+
+    /// A slot of each primary, in ascending order; one where there is no Cluster.
+    pub(super) async fn primaries(&self) -> Result<Vec<u16>, StoreError> {
+        if let RedisTarget::Single(_) = self.target {
+            return Ok(vec![0]);
+        }
+        let Value::Array(ranges) = self.on_node(0, redis::cmd("CLUSTER").arg("SLOTS")).await? else {
+            return Err(StoreError::Corrupt("the slots of a Cluster".to_owned()));
+        };
+        let (mut seen, mut first) = (HashSet::new(), BTreeSet::new());
+        for range in ranges {
+            // First and last slot, then the primary: its host and port, and its id.
+            let Value::Array(range) = range else { continue };
+            let (Some(Value::Int(slot)), Some(Value::Array(primary))) = (range.first(), range.get(2)) else { continue };
+            let Some(Value::BulkString(id)) = primary.get(2) else { continue };
+            if seen.insert(id.clone()) {
+                first.extend(u16::try_from(*slot));
+            }
+        }
+        Ok(first.into_iter().collect())
     }
 
     /// Subscribes to, or leaves, a sharded channel.

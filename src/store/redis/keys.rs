@@ -57,6 +57,11 @@ impl Keys {
         Self { prefix: prefix.to_owned() }
     }
 
+    /// What every key starts with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn of_user(&self, user: &UserId, rest: &str) -> String {
         format!("{}{{{user}}}:{rest}", self.prefix)
     }

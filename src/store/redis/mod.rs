@@ -12,6 +12,7 @@ mod directory;
 mod history;
 mod key_browser;
 mod keys;
+mod kinds;
 mod listing;
 mod messages;
 mod outbox;

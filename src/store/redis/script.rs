@@ -106,4 +106,5 @@ scripts! {
     HISTORY = "history" ["base"],
     HISTORY_ENTRY = "history_entry" ["base"],
     REPLY_STATES = "reply_states" [],
+    VIEW_KEY = "view_key" [],
 }
