@@ -74,7 +74,7 @@ pub(super) const BY_CREATION: &[u8] = b"wc";
 pub(super) const BY_NAME: &[u8] = b"wn";
 
 const SESSION: u8 = b's';
-const OWNED: u8 = b'd';
+pub(super) const OWNED: u8 = b'd';
 const HEAD: u8 = b'h';
 const CHANNEL: u8 = b'c';
 const REPLY: u8 = b'r';
@@ -82,7 +82,7 @@ const CONVERSATION: u8 = b'v';
 const HEARD: u8 = b'w';
 const IDENTITY: u8 = b'i';
 /// Length of the keys' part that is common to all a session owns: the tag and the number.
-const OWNED_LEN: usize = 9;
+pub(super) const OWNED_LEN: usize = 9;
 /// Ends names of variable length; no name contains it.
 const NUL: &[u8] = b"\0";
 

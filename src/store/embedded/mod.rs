@@ -15,6 +15,7 @@ mod identities;
 mod key_browser;
 mod keys;
 mod listing;
+mod kinds;
 mod messages;
 mod open;
 mod outbox;

@@ -13,7 +13,7 @@ use super::session_lists;
 use super::tables::{EXPIRY, META, RECORDS};
 
 /// Name of the store's file in the data directory.
-const FILE_NAME: &str = "relay.redb";
+pub(super) const FILE_NAME: &str = "relay.redb";
 /// Only the relay's own user may look into the directory and the file: they hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{Database, Durability, ReadableDatabase as _, StorageError};
 
-use super::open::open_database;
+use super::open::{FILE_NAME, open_database};
 use super::places::Sockets;
 use super::pulse::PulseMemory;
 use super::tables::{Snapshot, Tx};
@@ -130,6 +130,11 @@ impl Shared {
             Ok(opened) => *database = Some(opened),
             Err(error) => tracing::error!(%error, "the store could not be opened again"),
         }
+    }
+
+    /// Bytes of the file, if the system says so.
+    pub(super) fn file_bytes(&self) -> Option<u64> {
+        std::fs::metadata(self.directory.join(FILE_NAME)).ok().map(|file| file.len())
     }
 
     /// Whether the database is open.

@@ -77,6 +77,11 @@ impl<'a> Reader<'a> {
         Ok(Some(self.text()?).filter(|text| !text.is_empty()))
     }
 
+    /// All that follows.
+    pub(super) fn left(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
     /// Whether nothing follows.
     fn is_at_end(&self) -> bool {
         self.rest.is_empty()

@@ -37,7 +37,7 @@ const fn named(kind: Kind, names: Name) -> Kind {
 }
 
 /// Every kind, in the order of the table.
-pub(super) const KINDS: &[Kind] = &[
+pub(super) static KINDS: &[Kind] = &[
     masked(kind("session", "{user}:session", "a session", "90 days after its last use"), &["k", "a"]),
     kind("channels", "{user}:channels", "ids of a session's channels", "as the session"),
     masked(kind("channel", "{user}:channel:<id>", "a channel", "as the session"), &["s"]),

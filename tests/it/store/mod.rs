@@ -7,6 +7,7 @@ mod conversations;
 mod directory;
 mod due;
 mod history;
+mod key_browser;
 mod messages;
 mod outbox;
 mod pulse;
