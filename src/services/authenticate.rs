@@ -170,7 +170,8 @@ impl Relay {
         }
     }
 
-    /// Lets a session that is in use live on, in the background. Should it fail, the next hours bring another.
+    /// Notes in the background that a session is in use, which lets it live on. Should it fail, the next minutes bring
+    /// another.
     pub fn touch(&self, user: UserId) {
         let store = self.store.clone();
         tokio::spawn(async move {

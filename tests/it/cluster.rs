@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chaos_relay::domain::channel::ChannelKind;
 use chaos_relay::domain::ids::UserId;
+use chaos_relay::store::operator::{HistoryQuery, SessionOrder, SessionQuery};
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use chaos_relay::store::{Holder, ReplyOutcome, Store, Taken, Wake};
 use futures_util::future::join_all;
@@ -231,4 +232,42 @@ async fn replies_are_delivered_wherever_their_users_are_kept() {
         bot.is_deleted().await;
         assert_eq!(bot.take(LONG).await, Taken::Nothing);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_found_wherever_they_are_kept() {
+    let cluster = RedisCluster::start().await;
+    let target = RedisTarget::parse(&cluster.url()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:", Arc::new(|_, _| {})));
+    let bots = join_all((0..USERS).map(|_| Bot::new(&store))).await;
+    let masters: HashSet<_> = bots.iter().map(|bot| cluster.node_of(&bot.session.user.to_string()).port()).collect();
+    assert_eq!(masters.len(), 3, "every master holds users");
+    let query =
+        |search| SessionQuery { order: SessionOrder::LastSeen, oldest_first: true, search, after: None, count: 7 };
+    for search in [None, Some("@A_BOT")] {
+        let (mut seen, mut after) = (HashSet::new(), None);
+        loop {
+            let page = store.list_sessions(&SessionQuery { after: after.as_ref(), ..query(search) }).await.unwrap();
+            assert_eq!(page.total, USERS as u64);
+            assert!(page.sessions.iter().all(|session| seen.insert(session.user) && session.channels.len() == 1));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), USERS);
+    }
+    for bot in &bots {
+        let user = bot.session.user;
+        bot.hears("a").await;
+        let reply = bot.replies("a", "x").await;
+        let all = HistoryQuery { before: None, direction: None, channel: None, count: 10 };
+        assert_eq!(store.history(&user, &all).await.unwrap().unwrap().entries.len(), 2);
+        assert_eq!(store.reply_states(&user, &[reply]).await.unwrap()[0].as_ref().unwrap().status, "pending");
+        assert_eq!(store.disconnect(&user).await.unwrap(), 0);
+        store.touch_session(&user).await.unwrap();
+        assert!(store.delete_session(&user).await.unwrap());
+    }
+    let page = store.list_sessions(&query(None)).await.unwrap();
+    assert_eq!((page.sessions, page.total), (vec![], 0));
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
-use chaos_relay::store::{Holder, Store};
+use chaos_relay::store::{Holder, RENEW_AFTER_MS, SESSION_LIFE_MS, Store};
 
 use crate::store::bot::{Bot, delivered, failed, retry};
 use crate::support::client::{Client, expect, signature};
@@ -38,8 +38,11 @@ async fn every_key_has_an_end() {
 
     let keys = server.cli(&["--scan"]);
     let keys: Vec<_> = keys.lines().filter(|key| *key != FOR_EVER).collect();
+    let lists = ["{directory}:seen", "{directory}:created", "{directory}:names", "{directory}:of:"];
     for kind in
         ["session", "channels", "channel:", "messages", "last", "responses", "nonce", "once", "reply", "sockets"]
+            .iter()
+            .chain(&lists)
     {
         assert!(keys.iter().any(|key| key.contains(kind)), "no key of {kind} in {keys:?}");
     }
@@ -115,6 +118,9 @@ async fn the_bot_of_a_session_in_use_stays_with_its_channel() {
     for name in [name.as_str(), "telegram:former"] {
         assert_eq!(server.cli(&["PEXPIRE", &format!("chaos:identity:{name}"), "60000"]), "1");
     }
+    // As if it had been given its life some time ago.
+    let (session, left) = (format!("chaos:{{{}}}:session", bot.session.user), SESSION_LIFE_MS - RENEW_AFTER_MS);
+    assert_eq!(server.cli(&["PEXPIRE", &session, &left.to_string()]), "1");
     store.touch_session(&bot.session.user).await.unwrap();
     let life = |name: &str| server.cli(&["PTTL", &format!("chaos:identity:{name}")]).parse::<i64>().unwrap();
     assert!(life(&name) > 80 * 24 * 60 * 60 * 1000);

@@ -1,7 +1,10 @@
 //! WebSockets: their places, their answers, their end, and what a slow or absent peer costs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chaos_relay::store::operator::DirectoryStore as _;
+use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
@@ -323,4 +326,36 @@ async fn a_subscription_lives_from_the_first_to_the_last_socket_of_its_user() {
     for replica in [&a, &b] {
         assert_eq!(replica.health().await["websockets"], 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_sees_where_sockets_are_and_closes_them_on_every_replica() {
+    let server = RedisServer::start();
+    let [a, b] = Setup::on_server(&server).start_many().await;
+    let target = RedisTarget::parse(&server.url()).unwrap();
+    let store = RedisStore::new(target, "chaos:", Arc::new(|_, _| {}));
+    let client = Client::register(&a).await;
+    let bystander = Client::register(&b).await;
+    let user = client.user_id.parse().unwrap();
+    let (mut first, mut second) = (client.open(&a, "").await, client.open(&b, "").await);
+    let mut other = bystander.open(&b, "").await;
+    let shown = store.summaries(&[user]).await.unwrap().remove(0).unwrap();
+    let replicas: Vec<_> = shown.sockets.iter().map(|socket| socket.replica.clone()).collect();
+    let mut expected = Vec::new();
+    for replica in [&a, &b] {
+        expected.push(replica.health().await["replica"].as_str().unwrap()[..8].to_owned());
+    }
+    assert_eq!(replicas, expected);
+
+    let asked = Instant::now();
+    assert_eq!(store.disconnect(&user).await.unwrap(), 2);
+    for socket in [&mut first, &mut second] {
+        assert_eq!(socket.closed().await, 1012);
+    }
+    assert!(asked.elapsed() < Duration::from_secs(3), "only at the next renewal: {:?}", asked.elapsed());
+    other.nothing_more().await;
+    // The client comes back, and hears what came in the meantime.
+    let webhook = client.make_webhook(&a, json!({})).await;
+    webhook.deliver(&a, "welcome back").await;
+    assert_eq!(client.open(&b, "").await.content().await, "welcome back");
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-use super::keys::{self, BY_CREATION, BY_NAME, BY_USE, Owned};
+use super::keys::directory::{BY_CREATION, BY_NAME, BY_USE, listed, listed_user, name_of, named_user};
+use super::keys::{self, Owned};
 use super::shared::Shared;
 use super::tables::View;
 use super::{EmbeddedStore, Fault, gate, session_lists};
@@ -64,7 +65,7 @@ fn sorted_page(view: &dyn View, shared: &Shared, query: &OwnedQuery) -> Result<S
         SessionOrder::Created => BY_CREATION,
     };
     let (start, end) = (list.to_vec(), keys::end_of(list));
-    let after = query.after.as_ref().map(|after| keys::listed_session(list, after.at, &after.entry));
+    let after = query.after.as_ref().map(|after| listed(list, after.at, &after.entry));
     // The keys of the page, and those before it.
     let (page, before) = match (after, query.oldest_first) {
         (None, _) => ((start.clone(), end), (start.clone(), start)),
@@ -86,7 +87,7 @@ fn sorted_page(view: &dyn View, shared: &Shared, query: &OwnedQuery) -> Result<S
             break;
         }
         seen += 1;
-        let (at, user) = keys::listed_user(list, entry?.0.value()).ok_or(Fault::Record("the directory of sessions"))?;
+        let (at, user) = listed_user(list, entry?.0.value()).ok_or(Fault::Record("the directory of sessions"))?;
         found.sessions.extend(summary(view, shared, &user)?);
         last = Some(ListCursor { at, entry: user.to_string() });
     }
@@ -99,7 +100,7 @@ fn found_page(view: &dyn View, shared: &Shared, query: &OwnedQuery, prefix: &str
     let end = keys::end_of(&start);
     let after = query.after.as_ref().map(|after| {
         let (name, user) = names::name_and_user(&after.entry);
-        keys::end_of(&keys::name_of(name, user))
+        keys::end_of(&name_of(name, user))
     });
     let from = after.filter(|after| *after > start).unwrap_or(start);
     if from >= end {
@@ -109,7 +110,7 @@ fn found_page(view: &dyn View, shared: &Shared, query: &OwnedQuery, prefix: &str
     let mut last: Option<ListCursor> = None;
     for (looked_at, entry) in view.range(&from, &end)?.enumerate() {
         let entry = entry?;
-        let (name, user) = keys::named_user(entry.0.value()).ok_or(Fault::Record("the directory of sessions"))?;
+        let (name, user) = named_user(entry.0.value()).ok_or(Fault::Record("the directory of sessions"))?;
         let place = names::entry(name, &user.to_string());
         // A user's channels of one name stand together, and are one place.
         if last.as_ref().is_some_and(|last| last.entry == place) {

@@ -40,6 +40,8 @@
 //! than under the user. So a session ends, with all it owns, by the removal of one record: what is left
 //! can be reached by nobody and is cleared away bit by bit, even when the user has a new session already.
 
+pub(super) mod directory;
+
 use crate::domain::channel::ChannelKind;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ChannelId, MessageId, UserId};
@@ -63,15 +65,6 @@ pub(super) const PULSE: &[u8] = b"op";
 pub(super) const SESSIONS: &[u8] = &[SESSION];
 /// Start of the keys of channels with something due.
 pub(super) const DUE: &[u8] = b"u";
-
-/// Key of the number of sessions that are listed.
-pub(super) const LISTED: &[u8] = b"w";
-/// Start of the keys that list sessions by their last use.
-pub(super) const BY_USE: &[u8] = b"ws";
-/// Start of the keys that list sessions by their creation.
-pub(super) const BY_CREATION: &[u8] = b"wc";
-/// Start of the keys that list names by which sessions are found.
-pub(super) const BY_NAME: &[u8] = b"wn";
 
 const SESSION: u8 = b's';
 pub(super) const OWNED: u8 = b'd';
@@ -100,33 +93,6 @@ pub(super) fn session(user: &UserId) -> Vec<u8> {
 /// The user in the key of a session.
 pub(super) fn session_user(key: &[u8]) -> Option<UserId> {
     std::str::from_utf8(key.strip_prefix(SESSIONS)?).ok()?.parse().ok()
-}
-
-/// Key that lists a session in a list that is sorted by time, in milliseconds.
-pub(super) fn listed_session(list: &[u8], at: u64, user: &str) -> Vec<u8> {
-    [list, &at.to_be_bytes(), user.as_bytes()].concat()
-}
-
-/// Time and user in the key of an entry of such a list.
-pub(super) fn listed_user(list: &[u8], key: &[u8]) -> Option<(u64, UserId)> {
-    let (at, user) = key.strip_prefix(list)?.split_first_chunk()?;
-    Some((u64::from_be_bytes(*at), std::str::from_utf8(user).ok()?.parse().ok()?))
-}
-
-/// Start of the keys that list a name as this user's.
-pub(super) fn name_of(name: &str, user: &str) -> Vec<u8> {
-    [BY_NAME, name.as_bytes(), NUL, user.as_bytes(), NUL].concat()
-}
-
-/// Key that lists a name, as the user's own or as that of a channel.
-pub(super) fn name(name: &str, user: &UserId, channel: Option<&ChannelId>) -> Vec<u8> {
-    [&name_of(name, &user.to_string()), channel.map_or("", ChannelId::as_str).as_bytes()].concat()
-}
-
-/// The name and the user in such a key.
-pub(super) fn named_user(key: &[u8]) -> Option<(&str, UserId)> {
-    let mut parts = std::str::from_utf8(key.strip_prefix(BY_NAME)?).ok()?.split('\0');
-    Some((parts.next()?, parts.next()?.parse().ok()?))
 }
 
 pub(super) fn api_key(digest: &Digest) -> Vec<u8> {

@@ -2,7 +2,8 @@
 
 use redb::{Database, ReadableDatabase as _, StorageError};
 
-use super::keys::{self, BY_CREATION, BY_USE, LISTED, Owned, SESSIONS};
+use super::keys::directory::{BY_CREATION, BY_USE, LISTED, listed, name};
+use super::keys::{self, Owned, SESSIONS};
 use super::tables::{META, Tx, View, table_fault};
 use super::values::{Reader, Session, StoredChannel, Writing};
 use super::{Fault, storage_fault};
@@ -30,9 +31,9 @@ fn write_total(tx: &mut Tx<'_>, total: u64) -> Result<(), Fault> {
 pub(super) fn list(tx: &mut Tx<'_>, session: &Session) -> Result<(), Fault> {
     let user = &session.record.user;
     let text = user.to_string();
-    tx.put(&keys::listed_session(BY_USE, session.used, &text), &[])?;
-    tx.put(&keys::listed_session(BY_CREATION, session.record.created.millis(), &text), &[])?;
-    tx.put(&keys::name(&names::of_user(user), user, None), &[])?;
+    tx.put(&listed(BY_USE, session.used, &text), &[])?;
+    tx.put(&listed(BY_CREATION, session.record.created.millis(), &text), &[])?;
+    tx.put(&name(&names::of_user(user), user, None), &[])?;
     let total = total(tx)?;
     write_total(tx, total.saturating_add(1))
 }
@@ -40,8 +41,8 @@ pub(super) fn list(tx: &mut Tx<'_>, session: &Session) -> Result<(), Fault> {
 /// Moves a session that was used.
 pub(super) fn move_use(tx: &mut Tx<'_>, user: &UserId, from: u64, to: u64) -> Result<(), Fault> {
     let text = user.to_string();
-    tx.remove(&keys::listed_session(BY_USE, from, &text))?;
-    tx.put(&keys::listed_session(BY_USE, to, &text), &[])
+    tx.remove(&listed(BY_USE, from, &text))?;
+    tx.put(&listed(BY_USE, to, &text), &[])
 }
 
 /// Takes a session off all lists, with its channels.
@@ -51,9 +52,9 @@ pub(super) fn unlist(tx: &mut Tx<'_>, session: &Session) -> Result<(), Fault> {
     for channel in channels(tx, owned)? {
         remove_names(tx, user, &channel)?;
     }
-    tx.remove(&keys::listed_session(BY_CREATION, session.record.created.millis(), &text))?;
-    tx.remove(&keys::name(&names::of_user(user), user, None))?;
-    if tx.remove(&keys::listed_session(BY_USE, session.used, &text))? {
+    tx.remove(&listed(BY_CREATION, session.record.created.millis(), &text))?;
+    tx.remove(&name(&names::of_user(user), user, None))?;
+    if tx.remove(&listed(BY_USE, session.used, &text))? {
         let total = total(tx)?;
         write_total(tx, total.saturating_sub(1))?;
     }
@@ -61,15 +62,15 @@ pub(super) fn unlist(tx: &mut Tx<'_>, session: &Session) -> Result<(), Fault> {
 }
 
 fn remove_names(tx: &mut Tx<'_>, user: &UserId, channel: &Channel) -> Result<(), Fault> {
-    for name in names::of_channel(channel) {
-        tx.remove(&keys::name(&name, user, Some(&channel.id)))?;
+    for own in names::of_channel(channel) {
+        tx.remove(&name(&own, user, Some(&channel.id)))?;
     }
     Ok(())
 }
 
 fn put_names(tx: &mut Tx<'_>, user: &UserId, channel: &Channel) -> Result<(), Fault> {
-    for name in names::of_channel(channel) {
-        tx.put(&keys::name(&name, user, Some(&channel.id)), &[])?;
+    for own in names::of_channel(channel) {
+        tx.put(&name(&own, user, Some(&channel.id)), &[])?;
     }
     Ok(())
 }
@@ -150,7 +151,7 @@ mod tests {
         lab.store.list_sessions(&query).await.unwrap()
     }
 
-    async fn listed(lab: &Lab, order: SessionOrder, search: Option<&str>) -> Vec<UserId> {
+    async fn users(lab: &Lab, order: SessionOrder, search: Option<&str>) -> Vec<UserId> {
         list(lab, order, search).await.sessions.into_iter().map(|session| session.user).collect()
     }
 
@@ -190,9 +191,9 @@ mod tests {
         let lab = lab.reopen();
         assert_eq!(keys_of_lists(&lab).await, kept);
         for order in [SessionOrder::Created, SessionOrder::LastSeen] {
-            assert_eq!(listed(&lab, order, None).await, [first.user, second.user]);
+            assert_eq!(users(&lab, order, None).await, [first.user, second.user]);
         }
-        assert_eq!(listed(&lab, SessionOrder::Created, Some("SEC")).await, [second.user]);
+        assert_eq!(users(&lab, SessionOrder::Created, Some("SEC")).await, [second.user]);
     }
 
     #[tokio::test]
@@ -204,7 +205,7 @@ mod tests {
         assert!(lab.store.authorize(&first.gate()).await.unwrap().unwrap().touch_due);
         lab.store.touch_session(&first.user).await.unwrap();
         assert_eq!(lab.store.shared.commits() - before, 1, "the caller's touch finds it recorded");
-        assert_eq!(listed(&lab, SessionOrder::LastSeen, None).await, [second.user, first.user]);
+        assert_eq!(users(&lab, SessionOrder::LastSeen, None).await, [second.user, first.user]);
         let seen = list(&lab, SessionOrder::LastSeen, None).await.sessions[1].last_seen;
         assert_eq!(seen.millis(), START + TOUCH_AFTER_MS + 1);
     }
@@ -214,8 +215,8 @@ mod tests {
         let lab = Lab::new();
         lab.channel("idle").await;
         lab.advance(SESSION_LIFE_MS);
-        assert_eq!(listed(&lab, SessionOrder::LastSeen, None).await, []);
-        assert_eq!(listed(&lab, SessionOrder::Created, Some("idle")).await, []);
+        assert_eq!(users(&lab, SessionOrder::LastSeen, None).await, []);
+        assert_eq!(users(&lab, SessionOrder::Created, Some("idle")).await, []);
         lab.sweep(1000).await;
         assert_eq!(keys_of_lists(&lab).await, [] as [Vec<u8>; 0]);
         // Whoever comes back after that long is listed once.
@@ -243,7 +244,7 @@ mod tests {
             .unwrap();
         let shown = list(&lab, SessionOrder::Created, None).await.sessions.remove(0);
         assert_eq!(shown.channels.iter().map(|channel| channel.id.as_str()).collect::<Vec<_>>(), ["whole"]);
-        assert_eq!(listed(&lab, SessionOrder::Created, Some("broken")).await, []);
+        assert_eq!(users(&lab, SessionOrder::Created, Some("broken")).await, []);
         assert!(lab.store.delete_session(&client.user).await.unwrap());
         assert_eq!(list(&lab, SessionOrder::Created, None).await.total, 0);
         assert!(!lab.store.delete_channel(&client.user, &"whole".parse().unwrap()).await.unwrap());

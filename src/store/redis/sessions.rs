@@ -21,6 +21,10 @@ use crate::store::{
 /// never becomes unreachable while it lives.
 pub(super) const POINTER_LIFE_MS: u64 = SESSION_LIFE_MS + 2 * 24 * 60 * 60 * 1000;
 
+/// Channels that are deleted at once when their session is: enough not to wait for one after the other, and few
+/// enough to leave the server time for others.
+const DELETED_AT_ONCE: usize = 16;
+
 /// What a session that is used says of itself.
 struct InUse {
     api_key: Digest,
@@ -100,6 +104,17 @@ impl RedisStore {
         let listed = self.list_session(user, session.used, session.created, &channels, true);
         tokio::try_join!(renewed, listed)?;
         Ok(())
+    }
+
+    /// Deletes a channel of a session that is deleted, with what became of its replies and the name of its bot.
+    async fn delete_owned(&self, user: &UserId, id: &ChannelId) -> Result<(), StoreError> {
+        if let (Some(identity), _) = self.channel_notes(user, id).await? {
+            self.drop_identity(&identity, &Holder { user: *user, channel: id.clone() }).await?;
+        }
+        let mut forget = script::FORGET_REPLIES.call(&[self.keys.responses(user, id)]);
+        forget.arg(self.keys.reply_stem(user));
+        self.link.script(&script::FORGET_REPLIES, &forget).await?;
+        self.remove_record(user, id).await.map(drop)
     }
 
     async fn point(&self, key: String, user: &UserId) -> Result<(), StoreError> {
@@ -183,15 +198,8 @@ impl SessionStore for RedisStore {
         let mut delete = redis::cmd("DEL");
         delete.arg(&[self.keys.session(user), self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
         self.link.command(&delete).await?;
-        for id in &ids {
-            let holder = Holder { user: *user, channel: id.clone() };
-            if let (Some(identity), _) = self.channel_notes(user, id).await? {
-                self.drop_identity(&identity, &holder).await?;
-            }
-            let mut forget = script::FORGET_REPLIES.call(&[self.keys.responses(user, id)]);
-            forget.arg(self.keys.reply_stem(user));
-            self.link.script(&script::FORGET_REPLIES, &forget).await?;
-            self.remove_record(user, id).await?;
+        for some in ids.chunks(DELETED_AT_ONCE) {
+            try_join_all(some.iter().map(|id| self.delete_owned(user, id))).await?;
         }
         if let Some(session) = &session {
             let mut delete = redis::cmd("DEL");

@@ -132,8 +132,6 @@ async fn what_stays_in_a_list_is_neither_skipped_nor_repeated_while_it_changes(b
         let rest = walk(&bench, &query, first.next).await;
         let stayed: Vec<_> = all[5..].iter().copied().filter(|user| ![all[7], all[9]].contains(user)).collect();
         let shown: Vec<_> = rest.iter().copied().filter(|user| stayed.contains(user)).collect();
-        let times = |user| made.iter().filter(|session| session.user == user).count();
-        assert!(stayed.iter().all(|user| times(*user) <= 1 || shown.contains(user)));
         assert_eq!(shown, stayed);
         assert!(!rest.contains(&all[9]));
     }

@@ -63,21 +63,6 @@ fn a_key_leads_to_the_keys_that_go_with_it() {
 }
 
 #[test]
-fn what_lists_a_session_leads_back_to_it() {
-    let (user, channel): (_, ChannelId) = (UserId::random(), "c".parse().unwrap());
-    assert_eq!(session_user(&session(&user)), Some(user));
-    assert_eq!(listed_user(BY_USE, &listed_session(BY_USE, 7, &user.to_string())), Some((7, user)));
-    for channel in [None, Some(&channel)] {
-        let key = name("a name", &user, channel);
-        assert_eq!(named_user(&key), Some(("a name", user)));
-        assert!(key.starts_with(&name_of("a name", &user.to_string())));
-    }
-    assert!(listed_session(BY_USE, 255, "x") < listed_session(BY_USE, 256, "a"));
-    assert_eq!(named_user(b"wn?"), None);
-    assert_eq!(listed_user(BY_USE, b"ws?"), None);
-}
-
-#[test]
 fn a_channels_records_do_not_mix_with_those_of_one_whose_id_starts_alike() {
     let (owned, short, long): (_, ChannelId, ChannelId) = (Owned(1), "a".parse().unwrap(), "aa".parse().unwrap());
     for (prefix, other) in [

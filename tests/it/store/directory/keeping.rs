@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chaos_relay::domain::ids::{ChannelId, UserId};
-use chaos_relay::store::operator::{SessionOrder, SessionQuery};
+use chaos_relay::store::operator::{ListCursor, SessionOrder, SessionQuery};
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use chaos_relay::store::{RENEW_AFTER_MS, SESSION_LIFE_MS, TOUCH_AFTER_MS};
 use futures_util::future::join_all;
@@ -183,25 +183,28 @@ async fn a_page_of_ten_thousand_sessions_costs_as_many_calls_as_it_has_entries()
     let server = RedisServer::start();
     let target = RedisTarget::parse(&server.url()).unwrap();
     let bench = Bench::make(None, |sink| std::sync::Arc::new(RedisStore::new(target, "many:", sink)));
+    let mut made = Vec::new();
     for _ in 0..SESSIONS / 500 {
-        sessions(&bench, 500).await;
+        made.extend(sessions(&bench, 500).await);
     }
+    let some = &made[SESSIONS / 2];
+    let middle = ListCursor { at: some.created.millis(), entry: some.user.to_string() };
     for (order, oldest_first) in [(SessionOrder::LastSeen, false), (SessionOrder::Created, true)] {
-        let half = SessionQuery { count: SESSIONS / 2, ..everything(order, oldest_first) };
-        let middle = list(&bench, &half).await.next;
-        for after in [None, middle.as_ref()] {
-            let query = SessionQuery { count: PAGE, after, ..half.clone() };
+        let (set, rank) = if oldest_first { ("created", "ZRANK") } else { ("seen", "ZREVRANK") };
+        let rank = server.cli(&[rank, &format!("many:{{directory}}:{set}"), &middle.entry]).parse::<u64>().unwrap();
+        for (after, skipped) in [(None, 0), (Some(&middle), rank + 1)] {
+            let query = SessionQuery { count: PAGE, after, ..everything(order, oldest_first) };
+            // The server learns the scripts with their first calls.
+            list(&bench, &query).await;
             let (before, began) = (calls(&server), Instant::now());
             let page = list(&bench, &query).await;
             assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
             assert_eq!(calls(&server) - before, PAGE as u64 + 1);
-            let skipped = after.map_or(0, |_| SESSIONS as u64 / 2);
             assert_eq!((page.sessions.len(), page.total, page.skipped), (PAGE, SESSIONS as u64, skipped));
             assert!(page.next.is_some());
         }
     }
     let one = bench.session().await;
-    // The server learns the script with its first call.
     list(&bench, &search("nobody")).await;
     let before = calls(&server);
     assert_eq!(users(&list(&bench, &search(&one.user.to_string())).await), [one.user]);
