@@ -3,6 +3,8 @@
 mod keeping;
 mod searching;
 
+use std::time::Duration;
+
 use chaos_relay::domain::digest::Digest;
 use chaos_relay::domain::ids::{ChannelId, SocketId, UserId};
 use chaos_relay::domain::timestamp::Timestamp;
@@ -69,6 +71,8 @@ async fn walk(bench: &Bench, query: &SessionQuery<'_>, after: Option<ListCursor>
 
 async fn sessions_are_listed_by_last_use_and_by_creation_either_way(bench: Bench) {
     let made = sessions(&bench, 12).await;
+    // Until the store's clock has gone on, so that these are used later than the others were made.
+    tokio::time::sleep(Duration::from_millis(5)).await;
     for session in [&made[3], &made[0]] {
         uses(&bench, session).await;
     }

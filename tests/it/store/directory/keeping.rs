@@ -105,7 +105,7 @@ async fn what_is_listed_and_not_there_leaves_the_lists_when_it_is_read() {
         assert_eq!(bench.redis_cli(&["EXISTS", &format!("{{}}{{directory}}:of:{}", gone.user)]), "0");
     }
     // A name that its session has no more.
-    let odd = format!("former\\0{}", stays.user);
+    let odd = format!("former\\000{}", stays.user);
     let add = format!("redis.call('ZADD', KEYS[1], 0, '{odd}') return 1");
     bench.redis_cli(&["EVAL", &add, "1", "{}{directory}:names"]);
     assert_eq!(bench.redis_cli(&["ZCARD", "{}{directory}:names"]), "2");
