@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use chaos_relay::domain::channel::ChannelKind;
 use chaos_relay::domain::ids::UserId;
-use chaos_relay::store::operator::{HistoryQuery, SessionOrder, SessionQuery};
+use chaos_relay::store::operator::{
+    DeliveryQuery, DeliveryState, HistoryQuery, RedriveOutcome, SessionOrder, SessionQuery,
+};
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use chaos_relay::store::{Holder, ReplyOutcome, Store, Taken, Wake};
 use futures_util::future::join_all;
@@ -228,10 +230,20 @@ async fn replies_are_delivered_wherever_their_users_are_kept() {
         let lost = bot.replies("a", "y").await;
         assert!(bot.settle(&bot.takes().await, failed("bot was blocked")).await);
         bot.has_status(&lost, "failed", 1, Some("bot was blocked")).await;
+        assert_eq!(store.find_delivery(&lost).await.unwrap().unwrap().user, bot.session.user);
+        assert_eq!(bot.redrives(&lost).await, RedriveOutcome::Redriven);
+        let again = bot.takes().await;
+        assert_eq!((again.response, again.earlier_attempts), (lost, 1));
+        assert!(bot.settle(&again, failed("bot was blocked")).await);
         bot.replies("a", "z").await;
         bot.is_deleted().await;
         assert_eq!(bot.take(LONG).await, Taken::Nothing);
     }
+    let counts = store.delivery_counts().await.unwrap();
+    assert_eq!((counts.pending, counts.retrying, counts.failed), (0, 0, USERS as u64));
+    let query =
+        DeliveryQuery { state: DeliveryState::Failed, kind: ChannelKind::Telegram, after: None, count: 2 * USERS };
+    assert_eq!(store.deliveries(&query).await.unwrap().entries, [], "their channels are gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ pub mod line;
 mod mixed;
 mod order;
 mod redis_away;
+mod redrive;
 mod refusals;
 mod replicas;
 mod retries;

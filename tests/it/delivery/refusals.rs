@@ -13,7 +13,7 @@ use crate::support::redis::RedisServer;
 use crate::support::relay::Setup;
 
 /// Lets the platform refuse the next message for good; gives what is told of that.
-fn refuse(platforms: &Platforms, platform: &str, how: usize) -> &'static str {
+pub fn refuse(platforms: &Platforms, platform: &str, how: usize) -> &'static str {
     let discord_says = |status, code, message| discord::Refusal::Error { status, code, message };
     let resend_says = |status, name| resend::Refusal::Error { status, name };
     let telegram_says = |code, description| telegram::Refusal::Error { code, description };
