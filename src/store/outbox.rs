@@ -26,7 +26,7 @@ pub const MAX_QUESTIONS: usize = 100;
 pub const MAX_QUEUED: usize = 200;
 /// How long a reply that failed for good can be sent again, in milliseconds.
 pub const DEAD_LETTER_LIFE_MS: u64 = 7 * super::KEEP_MS;
-/// The most failed replies that are listed for the operator.
+/// The most failed replies of one platform that are listed for the operator.
 pub const MAX_DEAD_LETTERS: usize = 10_000;
 /// How long the list of what is due names a channel ahead of its reply, in milliseconds. If the replica dies
 /// between the two, a worker looks there after this time.

@@ -148,7 +148,8 @@ pub trait DeliveryDeskStore: Send + Sync {
         count: usize,
     ) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Sends a reply (again).
+    /// Sends a reply (again). Its tries go on being counted, and the waits between them begin anew. The caller tells
+    /// its own workers that something is due.
     async fn redrive(
         &self,
         kind: ChannelKind,
@@ -157,7 +158,8 @@ pub trait DeliveryDeskStore: Send + Sync {
         response: &MessageId,
     ) -> Result<RedriveOutcome, StoreError>;
 
-    /// Drops a reply: it fails for good with `error` as its reason.
+    /// Drops a reply: it fails for good with `error` as its reason, of which the user's sockets are told. One that
+    /// failed before keeps its reason.
     async fn drop_reply(
         &self,
         kind: ChannelKind,
