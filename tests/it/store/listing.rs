@@ -158,7 +158,7 @@ async fn the_newest_failures_are_listed_and_older_ones_make_room_on_redis() {
     let mut newest = Vec::new();
     for n in 1..=3 {
         newest.insert(0, bot.ends("a", failed("x")).await);
-        assert_eq!((counts(&bench).await.2, bench.places()), (MAX_DEAD_LETTERS as u64, most.clone()));
+        assert_eq!((bench.places(), counts(&bench).await.2), (most.clone(), MAX_DEAD_LETTERS as u64));
         assert!(!bench.has(Failed, &format!("00000000-0000-4000-8000-{n:012}").parse().unwrap()));
     }
     let page = page(&bench, Failed, None, 3).await;
