@@ -61,8 +61,11 @@ pub(super) static KINDS: &[Kind] = &[
     kind("limit", "limit:<counter>", "counter of a limit", "the limit's window"),
     masked(kind("deployment-key", "deployment-key", "the deployment's sealed private key", "for ever"), &["*"]),
     kind("probe", "probe:<random>", "what a probe wrote", "10 s"),
-    kind("outbox-due", "outbox:due:<type>", "channels of a platform with replies due", "2 days after the last"),
-    kind("outbox-dead", "outbox:dead", "replies that failed", "7 days after the last"),
+    kind("outbox-due", "{outbox:<type>}:due", "channels of a platform with replies due", "2 days after the last"),
+    kind("outbox-pending", "{outbox:<type>}:pending", "replies that were not tried yet", "50 h after the last"),
+    kind("outbox-retrying", "{outbox:<type>}:retrying", "replies that are tried again", "50 h after the last"),
+    kind("outbox-failed", "{outbox:<type>}:failed", "replies that failed", "10000, 7 days after the last"),
+    kind("outbox-places", "{outbox:<type>}:places", "whose the listed replies are", "7 days after the last"),
     kind("replicas", "{deployment}:replicas", "replicas by their last heartbeat", "15 s after the last"),
     kind("replica-info", "{deployment}:replica-info", "what replicas say of themselves", "15 s after the last"),
     kind("minute", "{deployment}:minute:<number>", "counts of a minute", "65 min"),
@@ -70,6 +73,9 @@ pub(super) static KINDS: &[Kind] = &[
     masked(kind("admins", "{deployment}:admins", "logins of operators", "100, 24 h after the last"), &["*"]),
     kind("audit", "{deployment}:audit", "what operators did", "5000, 90 days after the last"),
     kind("directory-seen", "{directory}:seen", "sessions by their last use", "92 days after the last"),
+    kind("directory-created", "{directory}:created", "sessions by their creation", "92 days after the last"),
+    kind("directory-names", "{directory}:names", "names by which sessions are found", "92 days after the last"),
+    kind("directory-of", "{directory}:of:<user>", "names as they are listed for a session", "as the session"),
 ];
 
 /// The hash tag of a user's keys.

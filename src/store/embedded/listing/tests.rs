@@ -103,8 +103,8 @@ async fn a_deleted_channel_leaves_nothing_on_the_lists() {
     lab.advance(DEAD_LETTER_LIFE_MS);
     lab.sweep(1000).await;
     assert_eq!(counts(&lab).await, (0, 0, 0));
-    // The two channels with their pointers went, and the head of the stream of messages came.
-    assert_eq!(lab.rows().await.0, before - 4 + 1);
+    // The two channels with their pointers and the four names of each went, and the head of the stream of messages came.
+    assert_eq!(lab.rows().await.0, before - 4 - 8 + 1);
 }
 
 #[tokio::test]
