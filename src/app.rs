@@ -86,6 +86,7 @@ pub enum StartError {
 pub struct App {
     server: Server,
     address: SocketAddr,
+    metrics: Option<(Server, SocketAddr)>,
     relay: Relay,
     drain: Duration,
 }
@@ -110,13 +111,19 @@ impl App {
             relay.store.close().await;
             return Err(StartError::Sealed(cause));
         }
+        let metrics = config.metrics.port.map(|port| serve_metrics(&relay, &config.host, port)).transpose()?;
         let server = serve(&relay, config, listener).map_err(StartError::Server)?;
-        Ok(Self { server, address, relay, drain: config.drain })
+        Ok(Self { server, address, metrics, relay, drain: config.drain })
     }
 
     /// Where the replica listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the metrics are, if they have a port of their own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Whether the store was reachable at the start.
@@ -129,10 +136,11 @@ impl App {
     /// is done or the time is up. `stop` says whether to be patient: without a balancer that has to
     /// notice, nothing is gained by waiting.
     pub async fn run_until_stopped(self, stop: impl Future<Output = Patience>) {
-        let Self { server, relay, drain, .. } = self;
+        let Self { server, metrics, relay, drain, .. } = self;
         let shared = relay.shared.clone();
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
+        let metrics = metrics.map(|(server, _)| (server.handle(), actix_web::rt::spawn(server)));
         let health = actix_web::rt::spawn(store_health::run(relay.clone()));
         let beating = actix_web::rt::spawn(pulse::run(relay.clone()));
         let worker = Relay { shared: shared.clone(), store: relay.store.for_worker() };
@@ -164,6 +172,11 @@ impl App {
         let _ = beating.await;
         watching.abort();
         health.abort();
+        // The drain is watched to its end.
+        if let Some((handle, serving)) = metrics {
+            handle.stop(false).await;
+            serving.abort();
+        }
         relay.store.close().await;
         tracing::info!("stopped");
     }
@@ -268,6 +281,7 @@ fn serve(relay: &Relay, config: &Config, listener: TcpListener) -> io::Result<Se
     let settings = web::Data::new(HttpSettings {
         public_url: config.public_url.clone(),
         trusted_proxies: config.trusted_proxies.clone().into(),
+        metrics_token: config.metrics.token.clone(),
     });
     let relay = relay.clone();
     let server = HttpServer::new(move || {
@@ -299,4 +313,22 @@ fn serve(relay: &Relay, config: &Config, listener: TcpListener) -> io::Result<Se
     .shutdown_timeout(config.drain.as_secs().max(1))
     .run();
     Ok(server)
+}
+
+/// The listener of the metrics: what it answers is rare and small, so one thread does.
+fn serve_metrics(relay: &Relay, host: &str, port: u16) -> Result<(Server, SocketAddr), StartError> {
+    let listener = listen(host, port)?;
+    let address = listener.local_addr().map_err(StartError::Server)?;
+    let relay = relay.clone();
+    let server = HttpServer::new(move || {
+        let worker = Relay { shared: relay.shared.clone(), store: relay.store.for_worker() };
+        ActixApp::new().app_data(web::Data::new(worker)).configure(http::metrics_routes)
+    })
+    .listen(listener)
+    .map_err(StartError::Server)?
+    .workers(1)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .disable_signals()
+    .run();
+    Ok((server, address))
 }

@@ -51,6 +51,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// How long a replica that was told to stop keeps working off what it holds.
     pub drain: Duration,
+    /// Who may read the metrics, and where.
+    pub metrics: MetricsConfig,
     /// What is logged and how.
     pub log: LogConfig,
     /// Every variable with the value in force, secrets masked, for `check`.
@@ -126,6 +128,22 @@ pub struct DeliveryConfig {
     pub call_timeout: Duration,
     /// How long a reply belongs to the replica that took it. If that dies, another takes it afterwards.
     pub lease: Duration,
+}
+
+/// Who may read the metrics, and where. Without either there are none.
+#[derive(Clone, Debug, Default)]
+pub struct MetricsConfig {
+    /// A port of their own, where anybody may who gets there.
+    pub port: Option<u16>,
+    /// The token that opens them on the relay's own port.
+    pub token: Option<SecretString>,
+}
+
+impl MetricsConfig {
+    /// Whether anybody may read them.
+    pub fn is_on(&self) -> bool {
+        self.port.is_some() || self.token.is_some()
+    }
 }
 
 /// What is logged and how.
@@ -222,6 +240,7 @@ impl Config {
             resend: read_base(&mut vars, "CHAOS_RESEND_API_BASE", "https://api.resend.com")?,
         };
         let admin_key = vars.secret("CHAOS_ADMIN_KEY");
+        let metrics = read_metrics(&mut vars)?;
         let email = read_email(&mut vars)?;
         let delivery = read_delivery(&mut vars)?;
         let drain = Duration::from_secs(vars.within("CHAOS_DRAIN_SECONDS", "20", 0, MAX_DRAIN_SECONDS)?);
@@ -249,6 +268,7 @@ impl Config {
             email,
             delivery,
             drain,
+            metrics,
             log,
             effective: vars.effective,
         })
@@ -388,6 +408,21 @@ fn read_base(vars: &mut Variables<'_>, name: &'static str, default: &str) -> Res
     plain_url(&text).ok_or_else(|| {
         wrong(name, &text, &format!("an http or https URL without query or credentials, such as {default}"))
     })
+}
+
+fn read_metrics(vars: &mut Variables<'_>) -> Result<MetricsConfig, ConfigError> {
+    const PORT: &str = "CHAOS_METRICS_PORT";
+    const TOKEN: &str = "CHAOS_METRICS_TOKEN";
+    let port = vars.optional(PORT);
+    let number =
+        port.as_ref().map(|text| text.parse().map_err(|_| wrong(PORT, text, &"a port number from 0 to 65535")));
+    let token = vars.secret(TOKEN);
+    /// Short enough to be typed, too long to be guessed.
+    const MIN_TOKEN: usize = 16;
+    if token.as_ref().is_some_and(|token| secrecy::ExposeSecret::expose_secret(token).len() < MIN_TOKEN) {
+        return Err(wrong_secret(TOKEN, &format!("at least {MIN_TOKEN} characters")));
+    }
+    Ok(MetricsConfig { port: number.transpose()?, token })
 }
 
 fn read_email(vars: &mut Variables<'_>) -> Result<EmailConfig, ConfigError> {

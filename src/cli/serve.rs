@@ -82,6 +82,11 @@ fn announce(config: &Config, app: &App) {
         Some(_) => tracing::info!("operator's pages: {place}/admin"),
         None => tracing::info!("operator's pages: closed (CHAOS_ADMIN_KEY is not set)"),
     }
+    match (app.metrics_address(), &config.metrics.token) {
+        (Some(address), _) => tracing::info!(metrics_port = address.port(), "metrics: http://{address}/metrics"),
+        (None, Some(_)) => tracing::info!("metrics: {place}/metrics, with the token"),
+        (None, None) => tracing::info!("metrics: none (neither CHAOS_METRICS_PORT nor CHAOS_METRICS_TOKEN is set)"),
+    }
     if config.trusted_proxies.is_empty() {
         tracing::info!("CHAOS_TRUSTED_PROXIES is not set: X-Forwarded-* headers are not believed");
     }

@@ -80,6 +80,11 @@ impl StoredRecord {
         id.get(..id.find('"')?)?.parse().ok()
     }
 
+    /// The type of its channel.
+    pub fn kind(&self) -> Option<ChannelKind> {
+        ChannelKind::parse(self.record.split(SEPARATOR).nth(1)?)
+    }
+
     /// Bytes that the record takes.
     pub fn size(&self) -> usize {
         self.record.len()
@@ -145,6 +150,7 @@ mod tests {
         let record = StoredRecord::join(&new, ChannelKind::Webhook, routing);
         let stored = StoredRecord::new(Timestamp::from_millis(1), record).unwrap();
         assert_eq!(stored.id(), Some(new.id));
+        assert_eq!(stored.kind(), Some(ChannelKind::Webhook));
         let mut json = String::new();
         stored.write_json(&mut json);
         let value: Value = serde_json::from_str(&json).unwrap();

@@ -1,7 +1,7 @@
 //! What every request meets first and every answer last: the request's id, CORS, the count of refusals, and the log
 //! line.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,9 +11,14 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use uuid::Uuid;
 
+use super::error::ErrorCode;
 use super::request::{discard, header};
-use crate::services::Relay;
+use crate::services::{Relay, Shared};
 use crate::store::operator::Counter;
+
+/// Methods that are told apart where requests are counted.
+const KNOWN_METHODS: [Method; 7] =
+    [Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::PUT];
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -60,11 +65,6 @@ pub async fn edge(
         next.call(request).await?.map_into_left_body()
     };
     let status = response.status();
-    if let Some(counter) = refusal(status)
-        && let Some(relay) = response.request().app_data::<web::Data<Relay>>()
-    {
-        relay.shared.tally.count(counter);
-    }
     let headers = response.headers_mut();
     if !is_admin {
         add(headers, &CORS);
@@ -74,6 +74,10 @@ pub async fn edge(
     }
     // The template, never the path or query: those may hold a token.
     let route = response.request().match_pattern();
+    if let Some(relay) = response.request().app_data::<web::Data<Relay>>() {
+        let route = route.as_deref().unwrap_or("(none)");
+        count(&relay.shared, &response, &method, route, started.elapsed());
+    }
     tracing::info!(
         method = %method,
         route = route.as_deref().unwrap_or("(none)"),
@@ -90,12 +94,25 @@ fn is_admin(path: &str) -> bool {
     path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What an answer with this status counts as, if it is a refusal that the operator wants to know of.
-fn refusal(status: StatusCode) -> Option<Counter> {
+/// Counts an answer for those who watch.
+fn count<B>(shared: &Shared, response: &ServiceResponse<B>, method: &Method, route: &str, time: Duration) {
+    let status = response.status();
+    // Anybody can make up a method.
+    let method = if KNOWN_METHODS.contains(method) { method.as_str() } else { "other" };
+    // How long these take is up to whoever asks.
+    let is_held = route == "/ws" || (route == "/messages" && response.request().query_string().contains("wait="));
+    shared.metrics.request(route, method, status.as_u16(), Some(time).filter(|_| !is_held));
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Some(Counter::RateLimited),
-        StatusCode::UNAUTHORIZED => Some(Counter::Unauthorized),
-        _ => None,
+        StatusCode::TOO_MANY_REQUESTS => {
+            shared.tally.count(Counter::RateLimited);
+            shared.metrics.rate_limited(route);
+        }
+        StatusCode::UNAUTHORIZED => {
+            shared.tally.count(Counter::Unauthorized);
+            let reason = response.response().extensions().get::<ErrorCode>().map_or("other", |code| code.0);
+            shared.metrics.unauthorized(reason);
+        }
+        _ => {}
     }
 }
 

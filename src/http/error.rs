@@ -81,7 +81,11 @@ pub(super) fn answer(error: &Error) -> HttpResponse {
     json_error(answer, error.code(), &error.sentence())
 }
 
-fn json_error(mut answer: HttpResponseBuilder, code: &str, sentence: &str) -> HttpResponse {
+/// The word of an answer that is an error, for whoever counts answers on their way out.
+pub(super) struct ErrorCode(pub(super) &'static str);
+
+fn json_error(mut answer: HttpResponseBuilder, code: &'static str, sentence: &str) -> HttpResponse {
+    answer.extensions_mut().insert(ErrorCode(code));
     answer.insert_header((CONTENT_TYPE, JSON)).body(json!({"error": sentence, "code": code}).to_string())
 }
 

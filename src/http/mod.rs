@@ -6,6 +6,7 @@ mod edge;
 mod error;
 mod external;
 mod health;
+mod metrics;
 mod pages;
 mod platforms;
 mod request;
@@ -18,9 +19,11 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 pub use edge::edge;
 pub use error::HttpError;
+pub use metrics::metrics_routes;
 
 /// What handlers need to know of the deployment, beside the relay itself.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct HttpSettings {
     pub public_url: Option<String>,
     /// Whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Opens the metrics on the relay's own port.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// Adds every route.
@@ -71,6 +76,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             resource("/channels/{channel}/pairing-code", &[Method::POST]).route(web::post().to(session::pairing_code)),
         )
+        .service(public("/metrics", |read| read.to(metrics::behind_token)))
         .configure(admin::routes)
         .default_service(web::to(unknown_path));
 }

@@ -20,6 +20,7 @@ use crate::domain::retry;
 use crate::domain::timestamp::Timestamp;
 use crate::store::operator::Counter;
 use crate::store::{Delivery, DueChannel, Settlement, StoreError, Taken};
+use crate::telemetry::metrics::Attempt;
 
 /// Conversations of one channel that are worked on at once.
 const PARALLEL: usize = 8;
@@ -55,11 +56,11 @@ impl Outcome {
     }
 
     /// What it is counted as.
-    fn counter(&self) -> Option<Counter> {
+    fn counted(&self) -> Option<(Counter, Attempt)> {
         match self.settlement {
-            Settlement::Delivered { .. } => Some(Counter::Delivered),
-            Settlement::Retry { .. } => Some(Counter::Retried),
-            Settlement::Failed { .. } => Some(Counter::Failed),
+            Settlement::Delivered { .. } => Some((Counter::Delivered, Attempt::Delivered)),
+            Settlement::Retry { .. } => Some((Counter::Retried, Attempt::Retried)),
+            Settlement::Failed { .. } => Some((Counter::Failed, Attempt::Failed)),
             Settlement::Part { .. } | Settlement::Postponed { .. } => None,
         }
     }
@@ -116,8 +117,9 @@ impl Relay {
                 Ok(is_noted) => {
                     let status = outcome.status.unwrap_or("postponed");
                     tracing::debug!(response = %delivery.response, status, is_noted, "a try to deliver ended");
-                    if let Some(counter) = outcome.counter().filter(|_| is_noted) {
+                    if let Some((counter, attempt)) = outcome.counted().filter(|_| is_noted) {
                         self.shared.tally.count(counter);
+                        self.shared.metrics.delivery_tried(delivery.record.channel.kind, attempt);
                     }
                     return;
                 }

@@ -92,7 +92,7 @@ impl Relay {
         let record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
         ingest.record = Some(&record);
         let outcome = self.store.append_message(&ingest).await?;
-        self.shared.tally.ingested(&outcome, owner, channel);
+        self.shared.note_ingested(&outcome, owner, channel, ChannelKind::Webhook);
         let stored = read_outcome(outcome, request.channel)?;
         let answer = match stored.repeats {
             None => json!({"ok": true, "messageId": record.id}),

@@ -13,6 +13,7 @@ use super::receive::{Counted, new_record};
 use crate::channels::adapter::Inbound;
 use crate::channels::api::CallError;
 use crate::channels::email::{Email, EmailAddress, Fetched, Notice, ReceivedNotice};
+use crate::domain::channel::ChannelKind;
 use crate::domain::connection::Connection;
 use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
@@ -195,7 +196,7 @@ impl Relay {
                 ..self.ingest_of(&channel)
             };
             let outcome = self.store.append_message(&ingest).await?;
-            self.shared.tally.ingested(&outcome, channel.user, &channel.channel().id);
+            self.shared.note_ingested(&outcome, channel.user, &channel.channel().id, ChannelKind::Email);
             match outcome {
                 IngestOutcome::Changed => match self.load_channel(&channel.channel().id).await? {
                     Some(now) => channel = now,

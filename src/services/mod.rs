@@ -23,6 +23,7 @@ pub mod speak;
 pub mod tally;
 mod telegram_hook;
 pub mod typing;
+mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -37,13 +38,17 @@ use crate::channels::discord::Discord;
 use crate::channels::email::Email;
 use crate::channels::slack::Slack;
 use crate::channels::telegram::Telegram;
-use crate::config::{Config, DeliveryConfig, Limits};
+use crate::config::{Config, DeliveryConfig, Limits, StoreConfig};
+use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ChannelId, UserId};
+use crate::domain::message::StoredRecord;
 use crate::domain::public_key::Jwk;
 use crate::domain::sealing::KeyRing;
+use crate::domain::timestamp::Timestamp;
 use crate::hub::Hub;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{IngestOutcome, Store};
+use crate::telemetry::metrics::{Metrics, Sent};
 
 use authenticate::SessionCache;
 use known_channel::ChannelCache;
@@ -81,6 +86,8 @@ pub struct Shared {
     pub outbox: OutboxSignal,
     /// The operator's password; `None` keeps the admin pages closed.
     pub admin_key: Option<AdminKey>,
+    /// What is counted for those who watch.
+    pub metrics: Metrics,
     /// What inbound mail is verified with.
     pub mail: MailSettings,
     /// Who listens here.
@@ -126,6 +133,11 @@ impl Shared {
             delivery: config.delivery,
             outbox: OutboxSignal::default(),
             admin_key: config.admin_key.clone().map(AdminKey::new),
+            metrics: match &config.store {
+                _ if !config.metrics.is_on() => Metrics::default(),
+                StoreConfig::Redis { .. } => Metrics::counted("redis"),
+                StoreConfig::Embedded { .. } => Metrics::counted("embedded"),
+            },
             mail: MailSettings {
                 secrets: config.email.webhook_secrets.clone(),
                 allow_unsigned: config.email.allow_unsigned,
@@ -150,6 +162,28 @@ impl Shared {
         let mut name = self.replica.as_simple().to_string();
         name.truncate(8);
         name
+    }
+
+    /// Counts a message that was given to a client.
+    pub fn note_sent(&self, record: &StoredRecord, how: Sent) {
+        if !self.metrics.is_counted() {
+            return;
+        }
+        if let Some(kind) = record.kind() {
+            self.metrics.message_sent(kind, how);
+        }
+        if how == Sent::Live {
+            let late = Timestamp::now().millis().saturating_sub(record.at.millis());
+            self.metrics.message_delay(Duration::from_millis(late));
+        }
+    }
+
+    /// Counts what an ingest stored.
+    fn note_ingested(&self, outcome: &IngestOutcome, user: UserId, channel: &ChannelId, kind: ChannelKind) {
+        self.tally.ingested(outcome, user, channel);
+        if matches!(outcome, IngestOutcome::Accepted(..)) {
+            self.metrics.message_accepted(kind);
+        }
     }
 
     /// Time since the start.

@@ -11,6 +11,7 @@ use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
 use crate::hub::{ListenerKind, Notice};
 use crate::store::{Since, Wake};
+use crate::telemetry::metrics::Sent;
 
 /// Most messages of one answer.
 pub const MAX_COUNT: usize = 100;
@@ -45,6 +46,7 @@ impl Relay {
             let query = PollQuery { since: passed.value.cursor, ..query };
             passed.value = self.wait_for_messages(caller, query).await?;
         }
+        passed.value.records.iter().for_each(|record| self.shared.note_sent(record, Sent::Polled));
         Ok(passed)
     }
 

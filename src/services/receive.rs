@@ -207,7 +207,7 @@ impl Relay {
         };
         let refused = |counted| self.say(channel, adapter, &inbound, counted, None);
         let outcome = self.store.append_message(&ingest).await?;
-        self.shared.tally.ingested(&outcome, channel.user, id);
+        self.shared.note_ingested(&outcome, channel.user, id, channel.channel().kind);
         match outcome {
             IngestOutcome::Accepted(_, status) | IngestOutcome::Duplicate(_, status) => {
                 admitted.get_or_insert(status);

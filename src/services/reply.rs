@@ -76,6 +76,7 @@ impl Relay {
             }
             ReplyOutcome::Stored(AcceptedReply { channel, at }) => {
                 self.shared.tally.accepted(Direction::Out, caller.user, &channel.id, at);
+                self.shared.metrics.reply_accepted(channel.kind);
                 self.shared.outbox.announce(channel.kind);
                 let shown = json!({"id": channel.id, "type": channel.kind, "label": channel.label()});
                 Ok(Passed { value: ReplyAck { response_id: record.id, channel: shown }, limit: passed.limit })

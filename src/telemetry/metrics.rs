@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::process::ProcessCollector;
 use crate::domain::channel::ChannelKind;
 
 /// Content type of [`Metrics::render`].
@@ -148,8 +149,8 @@ pub struct OutboxDepth {
     pub platform: ChannelKind,
     /// Replies by state.
     pub replies: [(&'static str, u64); 3],
-    /// Age of the reply that waits longest.
-    pub oldest: Option<Duration>,
+    /// For how long the reply that waits longest has been due.
+    pub overdue: Duration,
 }
 
 /// The metrics of a replica.
@@ -176,13 +177,33 @@ struct Known {
     draining: Gauge,
     round_trip: Gauge<f64, std::sync::atomic::AtomicU64>,
     outbox: Family<OutboxLabels, Gauge>,
-    oldest: Family<Platform, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    overdue: Family<Platform, Gauge<f64, std::sync::atomic::AtomicU64>>,
+}
+
+impl Known {
+    /// Makes the series that are known beforehand, so that each begins at zero and a first count shows as one.
+    fn begin(&self) {
+        for kind in ChannelKind::PLATFORMS.into_iter().chain([ChannelKind::Webhook]) {
+            self.accepted.get_or_create(&Type { r#type: kind });
+            self.replies.get_or_create(&Type { r#type: kind });
+            for how in [Sent::Live, Sent::Replayed, Sent::Polled] {
+                self.sent.get_or_create(&SentLabels { r#type: kind, how });
+            }
+        }
+        for platform in ChannelKind::PLATFORMS {
+            for outcome in [Attempt::Delivered, Attempt::Retried, Attempt::Failed] {
+                self.attempts.get_or_create(&AttemptLabels { platform, outcome });
+            }
+        }
+    }
 }
 
 impl Metrics {
     /// Metrics that are counted, since somebody can read them. `store` is the store's name.
     pub fn counted(store: &'static str) -> Self {
-        let mut registry = Registry::with_prefix("chaos");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(ProcessCollector));
+        let registry = all.sub_registry_with_prefix("chaos");
         let mut known = Known {
             registry: Registry::default(),
             requests: Family::default(),
@@ -203,7 +224,7 @@ impl Metrics {
             draining: Gauge::default(),
             round_trip: Gauge::default(),
             outbox: Family::default(),
-            oldest: Family::default(),
+            overdue: Family::default(),
         };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("store", store)]);
         registry.register("build", "Version and store of the replica", build);
@@ -233,10 +254,10 @@ impl Metrics {
         registry.register("delivery_attempts", "Tries to deliver a reply to its platform", known.attempts.clone());
         registry.register("outbox_replies", "Undelivered replies of the deployment", known.outbox.clone());
         registry.register_with_unit(
-            "outbox_oldest",
-            "Age of the reply of the deployment that waits longest",
+            "outbox_overdue",
+            "For how long the reply of the deployment that waits longest has been due",
             Unit::Seconds,
-            known.oldest.clone(),
+            known.overdue.clone(),
         );
         registry.register("rate_limited", "Requests refused by a rate limit", known.limited.clone());
         registry.register("auth_failures", "Requests refused by authentication", known.unauthorized.clone());
@@ -255,7 +276,8 @@ impl Metrics {
             known.round_trip.clone(),
         );
         registry.register("draining", "1 while the replica takes leave", known.draining.clone());
-        known.registry = registry;
+        known.registry = all;
+        known.begin();
         Self(Some(Box::new(known)))
     }
 
@@ -365,7 +387,7 @@ impl Metrics {
                 let gauge = known.outbox.get_or_create(&OutboxLabels { platform, state });
                 gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
             }
-            known.oldest.get_or_create(&Platform { platform }).set(depth.oldest.unwrap_or_default().as_secs_f64());
+            known.overdue.get_or_create(&Platform { platform }).set(depth.overdue.as_secs_f64());
         }
         let mut text = String::new();
         // Writing into a string fails only if a value cannot write itself, and ours all can.
@@ -387,8 +409,8 @@ mod tests {
         metrics.delivery_tried(ChannelKind::Slack, Attempt::Failed);
         metrics.store_called("append_message", Duration::from_micros(300), false);
         let replies = [("pending", 3), ("retrying", 2), ("failed", 1)];
-        let oldest = Some(Duration::from_secs(90));
-        let outbox = vec![OutboxDepth { platform: ChannelKind::Email, replies, oldest }];
+        let overdue = Duration::from_secs(90);
+        let outbox = vec![OutboxDepth { platform: ChannelKind::Email, replies, overdue }];
         let text = metrics.render(&Snapshot { sockets: 7, store_is_up: true, outbox, ..Snapshot::default() }).unwrap();
         for line in [
             r#"chaos_build_info{version="0.1.0",store="redis"} 1"#,
@@ -399,7 +421,7 @@ mod tests {
             r#"chaos_messages_sent_total{type="webhook",how="live"} 1"#,
             r#"chaos_delivery_attempts_total{platform="slack",outcome="failed"} 1"#,
             r#"chaos_outbox_replies{platform="email",state="retrying"} 2"#,
-            r#"chaos_outbox_oldest_seconds{platform="email"} 90.0"#,
+            r#"chaos_outbox_overdue_seconds{platform="email"} 90.0"#,
             "chaos_store_up 1",
             r#"chaos_store_errors_total{call="append_message"} 1"#,
             "# EOF",

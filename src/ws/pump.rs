@@ -16,6 +16,7 @@ use crate::services::authenticate::Caller;
 use crate::services::error::Error;
 use crate::store::operator::Counter;
 use crate::store::{Since, SocketLease, SocketOutcome};
+use crate::telemetry::metrics::Sent;
 
 /// A socket renews its place, and reads once without having been woken, at a time drawn from this range:
 /// well within a lease, even if one renewal fails, and not all sockets at once.
@@ -137,6 +138,9 @@ impl Pump {
             }
         };
         tracing::debug!(?end, "a socket ended");
+        if end == End::TooSlow {
+            self.relay.shared.metrics.slow_socket_closed();
+        }
         Box::pin(self.leave(end)).await;
     }
 
@@ -234,7 +238,7 @@ impl Pump {
         match self.state.notice(&notice, self.page.is_some()) {
             Step::Send(record) => {
                 let record = record.clone();
-                self.send(&record).await
+                self.send(&record, Sent::Live).await
             }
             Step::Tell(frame) => in_time(self.session.text(frame.to_owned())).await,
             step => self.ending(&step),
@@ -259,15 +263,16 @@ impl Pump {
     /// Sends the next record of the page.
     async fn send_next(&mut self) -> Result<(), End> {
         let Some((page, next)) = self.page.take() else { return Ok(()) };
-        let sent = self.send(&page.records[next]).await;
+        let sent = self.send(&page.records[next], Sent::Replayed).await;
         self.page = (next + 1 < page.records.len()).then_some((page, next + 1));
         sent
     }
 
-    async fn send(&mut self, record: &StoredRecord) -> Result<(), End> {
+    async fn send(&mut self, record: &StoredRecord, how: Sent) -> Result<(), End> {
         let frame = protocol::message(record);
         let size = frame.len();
         in_time(self.session.text(frame)).await?;
+        self.relay.shared.note_sent(record, how);
         if self.state.sent(record.at, size, Instant::now()) {
             self.ping().await?;
         }
@@ -281,7 +286,12 @@ impl Pump {
     async fn read(&mut self) {
         let since = Since::After(self.state.cursor());
         match self.relay.store.read_messages(&self.lease.user, since, PAGE).await {
-            Ok(page) => self.take_page(page),
+            Ok(page) => {
+                if !page.records.is_empty() {
+                    self.relay.shared.metrics.gap_repaired();
+                }
+                self.take_page(page);
+            }
             Err(error) => {
                 tracing::debug!(%error, "a socket could not read; it tries again");
                 self.read_at = Instant::now() + RETRY_AFTER;

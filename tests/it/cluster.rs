@@ -239,7 +239,7 @@ async fn replies_are_delivered_wherever_their_users_are_kept() {
         bot.is_deleted().await;
         assert_eq!(bot.take(LONG).await, Taken::Nothing);
     }
-    let counts = store.delivery_counts().await.unwrap();
+    let counts = store.delivery_counts(ChannelKind::Telegram).await.unwrap();
     assert_eq!((counts.pending, counts.retrying, counts.failed), (0, 0, USERS as u64));
     let query =
         DeliveryQuery { state: DeliveryState::Failed, kind: ChannelKind::Telegram, after: None, count: 2 * USERS };

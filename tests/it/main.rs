@@ -19,6 +19,7 @@ mod expiry;
 mod idempotency;
 mod keeping;
 mod limits;
+mod metrics;
 mod ordering;
 mod pairing;
 mod platform_stand_ins;

@@ -10,7 +10,7 @@ use super::views::{self, Section};
 use super::visit::Visit;
 use crate::domain::channel::ChannelKind;
 use crate::services::error::Error;
-use crate::services::operator::deliveries::{DeliveriesQuery, PLATFORMS};
+use crate::services::operator::deliveries::DeliveriesQuery;
 use crate::store::operator::DeliveryState;
 
 /// Replies of a page.
@@ -20,7 +20,7 @@ const HERE: &str = "/admin/deliveries";
 
 fn platform(name: &str) -> Result<ChannelKind, Error> {
     ChannelKind::parse(name)
-        .filter(|kind| PLATFORMS.contains(kind))
+        .filter(|kind| ChannelKind::PLATFORMS.contains(kind))
         .ok_or_else(|| Error::invalid("invalid_field", "platform must be telegram, discord, slack or email"))
 }
 

@@ -12,9 +12,6 @@ use crate::store::operator::{
 
 use super::access::Operator;
 
-/// The platforms that replies go to.
-pub const PLATFORMS: [ChannelKind; 4] =
-    [ChannelKind::Telegram, ChannelKind::Discord, ChannelKind::Slack, ChannelKind::Email];
 /// Failed replies of a channel that one wish sends again.
 const REDRIVEN_AT_ONCE: usize = 200;
 /// What the owner of a dropped reply reads as its error.
@@ -46,15 +43,16 @@ fn under_way() -> Error {
 }
 
 impl Relay {
-    /// How many replies are in which state.
+    /// How many replies are in which state, over all platforms.
     pub async fn delivery_counts(&self) -> Result<DeliveryCounts, Error> {
-        Ok(self.store.delivery_counts().await?)
+        let counts = try_join_all(ChannelKind::PLATFORMS.map(|kind| self.store.delivery_counts(kind))).await?;
+        Ok(counts.into_iter().fold(DeliveryCounts::default(), DeliveryCounts::and))
     }
 
     /// A page of replies, of one platform or of all.
     pub async fn deliveries(&self, query: &DeliveriesQuery<'_>) -> Result<DeliveryPage, Error> {
         let &DeliveriesQuery { state, kind, after, count } = query;
-        let all: Vec<_> = PLATFORMS
+        let all: Vec<_> = ChannelKind::PLATFORMS
             .into_iter()
             .filter(|platform| kind.is_none_or(|kind| kind == *platform))
             .map(|kind| DeliveryQuery { state, kind, after, count })

@@ -38,7 +38,8 @@ impl Relay {
     /// Reads the state of the deployment.
     pub async fn overview(&self) -> Result<Overview, Error> {
         let asked = Instant::now();
-        let (pulse, deliveries) = tokio::try_join!(self.store.pulse(), self.store.delivery_counts())?;
+        let pulse = async { self.store.pulse().await.map_err(Error::from) };
+        let (pulse, deliveries) = tokio::try_join!(pulse, self.delivery_counts())?;
         let entries = self.store.entries(&pulse.recent).await?;
         let store_time = asked.elapsed();
         let recent = pulse.recent.iter().cloned().zip(entries);

@@ -182,16 +182,18 @@ fn drop_wanted(tx: &mut Tx<'_>, wanted: &Wanted, error: String) -> Result<DropOu
 
 #[async_trait]
 impl DeliveryDeskStore for EmbeddedStore {
-    async fn delivery_counts(&self) -> Result<DeliveryCounts, StoreError> {
-        self.read(|view| {
-            let sum = |state| -> Result<u64, Fault> {
-                let counts = ChannelKind::PLATFORMS.into_iter().map(|kind| listing::count(view, kind, state));
-                counts.sum()
-            };
+    async fn delivery_counts(&self, kind: ChannelKind) -> Result<DeliveryCounts, StoreError> {
+        self.read(move |view| {
+            let mut first = view.now();
+            for state in [DeliveryState::Pending, DeliveryState::Retrying] {
+                let page = listing::page(view, kind, state, false, None, 1)?;
+                first = page.rows.first().map_or(first, |(_, listing)| first.min(listing.at));
+            }
             Ok(DeliveryCounts {
-                pending: sum(DeliveryState::Pending)?,
-                retrying: sum(DeliveryState::Retrying)?,
-                failed: sum(DeliveryState::Failed)?,
+                pending: listing::count(view, kind, DeliveryState::Pending)?,
+                retrying: listing::count(view, kind, DeliveryState::Retrying)?,
+                failed: listing::count(view, kind, DeliveryState::Failed)?,
+                overdue: view.now() - first,
             })
         })
         .await

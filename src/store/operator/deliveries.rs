@@ -40,7 +40,7 @@ impl DeliveryState {
     }
 }
 
-/// How many replies are listed, over all platforms.
+/// How many replies are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
     /// Waiting for their first try.
@@ -49,6 +49,20 @@ pub struct DeliveryCounts {
     pub retrying: u64,
     /// Failed for good; at most [`crate::store::MAX_DEAD_LETTERS`] for each platform.
     pub failed: u64,
+    /// For how long the reply that waits longest has been due, in milliseconds; 0 when none is due.
+    pub overdue: u64,
+}
+
+impl DeliveryCounts {
+    /// These and those of another platform.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            pending: self.pending + other.pending,
+            retrying: self.retrying + other.retrying,
+            failed: self.failed + other.failed,
+            overdue: self.overdue.max(other.overdue),
+        }
+    }
 }
 
 /// Which replies to list.
@@ -129,8 +143,8 @@ pub enum DropOutcome {
 /// [`crate::store::MessageStore::append_reply`], which keep these lists.
 #[async_trait::async_trait]
 pub trait DeliveryDeskStore: Send + Sync {
-    /// How many replies are in which state. A few may be counted that are done already.
-    async fn delivery_counts(&self) -> Result<DeliveryCounts, StoreError>;
+    /// How many replies to this platform are in which state. A few may be counted that are done already.
+    async fn delivery_counts(&self, kind: ChannelKind) -> Result<DeliveryCounts, StoreError>;
 
     /// A page of replies. Drops from the list what it finds to be in no such state.
     async fn deliveries(&self, query: &DeliveryQuery<'_>) -> Result<DeliveryPage, StoreError>;

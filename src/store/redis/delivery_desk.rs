@@ -58,15 +58,15 @@ impl RedisStore {
 
 #[async_trait]
 impl DeliveryDeskStore for RedisStore {
-    async fn delivery_counts(&self) -> Result<DeliveryCounts, StoreError> {
-        let each = try_join_all(ChannelKind::PLATFORMS.map(async |kind| {
-            let call = self.lists_call(&script::COUNT_LISTED, kind, &[]);
-            let mut answer = Answer::new(self.link.script(&script::COUNT_LISTED, &call).await?)?;
-            Ok::<_, StoreError>([answer.number()?, answer.number()?, answer.number()?])
-        }))
-        .await?;
-        let sum = |list: usize| each.iter().map(|counts| counts[list]).sum();
-        Ok(DeliveryCounts { pending: sum(0), retrying: sum(1), failed: sum(2) })
+    async fn delivery_counts(&self, kind: ChannelKind) -> Result<DeliveryCounts, StoreError> {
+        let call = self.lists_call(&script::COUNT_LISTED, kind, &[]);
+        let mut answer = Answer::new(self.link.script(&script::COUNT_LISTED, &call).await?)?;
+        Ok(DeliveryCounts {
+            pending: answer.number()?,
+            retrying: answer.number()?,
+            failed: answer.number()?,
+            overdue: answer.number()?,
+        })
     }
 
     async fn deliveries(&self, query: &DeliveryQuery<'_>) -> Result<DeliveryPage, StoreError> {

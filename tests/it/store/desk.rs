@@ -33,7 +33,7 @@ const KIND: ChannelKind = ChannelKind::Telegram;
 pub const A_MOMENT: Duration = Duration::from_millis(3);
 
 pub async fn counts(bench: &Bench) -> (u64, u64, u64) {
-    let DeliveryCounts { pending, retrying, failed } = bench.store.delivery_counts().await.unwrap();
+    let DeliveryCounts { pending, retrying, failed, .. } = bench.store.delivery_counts(KIND).await.unwrap();
     (pending, retrying, failed)
 }
 

@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::entry::DeliveryView;
 use super::format::{Instant, link, number, platform};
 use super::{Page, page};
+use crate::domain::channel::ChannelKind;
 use crate::http::admin::cursors;
-use crate::services::operator::deliveries::{DeliveriesQuery, PLATFORMS};
+use crate::services::operator::deliveries::DeliveriesQuery;
 use crate::store::operator::{DeliveryCounts, DeliveryEntry, DeliveryPage, DeliveryState};
 
 const PATH: &str = "/admin/deliveries";
@@ -104,7 +105,7 @@ pub(in crate::http::admin) fn deliveries(
     context.insert("state", query.state.as_str());
     context.insert("title", title(query.state));
     context.insert("tabs", &DeliveryState::ALL.map(tab));
-    context.insert("platforms", &PLATFORMS.map(choice));
+    context.insert("platforms", &ChannelKind::PLATFORMS.map(choice));
     context.insert("platform", &query.kind.map(platform));
     context.insert("when", when);
     context.insert("send", send);

@@ -20,7 +20,7 @@ fn retried(wait: u64) -> Settlement {
 }
 
 async fn counts(lab: &Lab) -> (u64, u64, u64) {
-    let DeliveryCounts { pending, retrying, failed } = lab.store.delivery_counts().await.unwrap();
+    let DeliveryCounts { pending, retrying, failed, .. } = lab.store.delivery_counts(KIND).await.unwrap();
     (pending, retrying, failed)
 }
 

@@ -197,7 +197,7 @@ fn overview(is_full: bool, hostile: Option<&str>) -> Overview {
     Overview {
         pulse: Pulse { now, replicas, minutes, recent: Vec::new(), sessions: if is_full { 100_000 } else { 0 } },
         deliveries: if is_full {
-            DeliveryCounts { pending: 2, retrying: 14, failed: 3 }
+            DeliveryCounts { pending: 2, retrying: 14, failed: 3, overdue: 0 }
         } else {
             DeliveryCounts::default()
         },
@@ -322,7 +322,7 @@ pub(super) fn full() -> Vec<Named> {
     let history_query = HistoryQuery { before: None, direction: None, channel: None, count: 50 };
     let page = DeliveryPage { entries: undelivered(), next: Some(after.clone()) };
     let failed = DeliveriesQuery { state: DeliveryState::Failed, kind: None, after: None, count: 50 };
-    let counts = DeliveryCounts { pending: 2, retrying: 14, failed: 1_203 };
+    let counts = DeliveryCounts { pending: 2, retrying: 14, failed: 1_203, overdue: 0 };
     let keys = vec![key("{7c9e6679-7425-40de-944b-e07fc1f90ae7}:session", Some(277_000_000)), key("apikey:••••", None)];
     let fields = [("createdAt", "2026-11-23T09:12:44.000Z"), ("apiKey", "••••"), ("", "plain")];
     let fields = fields.map(|(name, value)| KeyField { name: name.to_owned(), value: value.to_owned(), bytes: 24 });
