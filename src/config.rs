@@ -3,6 +3,8 @@
 //! Whatever cannot be right stops the start with one line that names the variable, what it holds
 //! (secrets masked) and what is expected. An empty variable counts as unset.
 
+mod redis;
+
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -213,7 +215,7 @@ impl Config {
         let port = vars.parsed("PORT", "8787", "a port number from 0 to 65535")?;
         let host = vars.text("HOST", "0.0.0.0");
         let host_name = vars.raw("HOSTNAME").or_else(system_host_name).unwrap_or_default();
-        let store = read_store(&mut vars)?;
+        let store = redis::read_store(&mut vars)?;
         let encryption = read_encryption(&mut vars, &store)?;
         let public_url = read_public_url(&mut vars)?;
         let trusted_proxies = read_proxies(&mut vars)?;
@@ -343,22 +345,6 @@ fn wrong_secret(name: &'static str, expected: &dyn Display) -> ConfigError {
 fn system_host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned())
-}
-
-fn read_store(vars: &mut Variables<'_>) -> Result<StoreConfig, ConfigError> {
-    let url = vars.raw("REDIS_URL");
-    let Some(url) = url else {
-        vars.note("REDIS_URL", "", false);
-        let dir = vars.text("CHAOS_DATA_DIR", "data");
-        return Ok(StoreConfig::Embedded { dir: dir.into() });
-    };
-    let target = RedisTarget::parse(&url).map_err(|error| wrong_secret("REDIS_URL", &error))?;
-    vars.note("REDIS_URL", format!("{} (credentials masked)", target.describe()), true);
-    let prefix = vars.text("CHAOS_REDIS_PREFIX", "chaos:");
-    if prefix.contains(['{', '}']) || prefix.len() > 64 {
-        return Err(wrong("CHAOS_REDIS_PREFIX", &prefix, &"at most 64 characters without braces"));
-    }
-    Ok(StoreConfig::Redis { target, prefix })
 }
 
 fn read_encryption(vars: &mut Variables<'_>, store: &StoreConfig) -> Result<Option<KeyRing>, ConfigError> {

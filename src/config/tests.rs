@@ -87,3 +87,51 @@ fn mail_takes_several_signing_secrets() {
     assert_eq!(config.email.webhook_secrets.len(), 2);
     assert!(!format!("{config:?}").contains("AAECAw"));
 }
+
+/// The settings of a Redis with TLS, and whatever else is given.
+fn read_redis(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let key = "00".repeat(32);
+    let mut all = vec![("REDIS_URL", "rediss://localhost"), ("CHAOS_ENCRYPTION_KEY", &key)];
+    all.retain(|(name, _)| vars.iter().all(|(given, _)| given != name));
+    all.extend(vars);
+    read(&all)
+}
+
+#[test]
+fn what_redis_needs_is_refused_where_it_would_have_no_effect_or_cannot_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let no_pem = dir.path().join("no.pem");
+    std::fs::write(&no_pem, "s3cret").unwrap();
+    let no_pem = no_pem.to_str().unwrap();
+    let sentinel = ("REDIS_URL", "redis+sentinel://localhost/main");
+    let plain = ("REDIS_URL", "redis://localhost");
+    for (vars, name) in [
+        (&[("CHAOS_REDIS_CA", "/nowhere/ca.pem")][..], "CHAOS_REDIS_CA"),
+        (&[("CHAOS_REDIS_CA", no_pem)], "CHAOS_REDIS_CA"),
+        (&[("CHAOS_REDIS_CERT", no_pem)], "CHAOS_REDIS_CERT"),
+        (&[("CHAOS_REDIS_KEY", no_pem)], "CHAOS_REDIS_KEY"),
+        (&[("CHAOS_REDIS_CERT", no_pem), ("CHAOS_REDIS_KEY", no_pem)], "CHAOS_REDIS_CERT"),
+        (&[plain, ("CHAOS_REDIS_CA", no_pem)], "CHAOS_REDIS_CA"),
+        (&[plain, ("CHAOS_REDIS_SENTINEL_PASSWORD", "s3cret")], "CHAOS_REDIS_SENTINEL_PASSWORD"),
+        (&[sentinel, ("CHAOS_REDIS_SENTINEL_USER", "ann")], "CHAOS_REDIS_SENTINEL_USER"),
+        (&[("CHAOS_REDIS_WAIT_REPLICAS", "6")], "CHAOS_REDIS_WAIT_REPLICAS"),
+        (&[("REDIS_URL", "rediss://:s3cret@localhost/#insecure")], "REDIS_URL"),
+    ] {
+        let error = read_redis(vars).unwrap_err();
+        assert_eq!(error.name, name);
+        let text = error.to_string();
+        assert!(!text.contains("s3cret") && text.lines().count() == 1, "{text}");
+    }
+}
+
+#[test]
+fn the_password_for_the_sentinels_is_listed_masked() {
+    let config = read_redis(&[
+        ("REDIS_URL", "redis+sentinel://ann:s3cret@localhost/main/1"),
+        ("CHAOS_REDIS_SENTINEL_PASSWORD", "s3cret-too"),
+        ("CHAOS_REDIS_WAIT_REPLICAS", "1"),
+    ])
+    .unwrap();
+    let told = format!("{config:?}");
+    assert!(!told.contains("s3cret") && told.contains("master main by sentinels localhost:26379"), "{told}");
+}

@@ -184,15 +184,15 @@ impl Known {
     /// Makes the series that are known beforehand, so that each begins at zero and a first count shows as one.
     fn begin(&self) {
         for kind in ChannelKind::PLATFORMS.into_iter().chain([ChannelKind::Webhook]) {
-            self.accepted.get_or_create(&Type { r#type: kind });
-            self.replies.get_or_create(&Type { r#type: kind });
+            drop(self.accepted.get_or_create(&Type { r#type: kind }));
+            drop(self.replies.get_or_create(&Type { r#type: kind }));
             for how in [Sent::Live, Sent::Replayed, Sent::Polled] {
-                self.sent.get_or_create(&SentLabels { r#type: kind, how });
+                drop(self.sent.get_or_create(&SentLabels { r#type: kind, how }));
             }
         }
         for platform in ChannelKind::PLATFORMS {
             for outcome in [Attempt::Delivered, Attempt::Retried, Attempt::Failed] {
-                self.attempts.get_or_create(&AttemptLabels { platform, outcome });
+                drop(self.attempts.get_or_create(&AttemptLabels { platform, outcome }));
             }
         }
     }

@@ -33,7 +33,7 @@ impl RedisStore {
     async fn claim(&self, user: &UserId, id: &ChannelId, absent_owner: &str) -> Result<Claim, StoreError> {
         let mut call = script::CLAIM_CHANNEL.call(&[self.keys.channel_pointer(id)]);
         call.arg(user.to_string()).arg(CLAIM_LIFE_MS).arg(absent_owner);
-        match self.link.script(&script::CLAIM_CHANNEL, &call).await? {
+        match self.writes.script(&script::CLAIM_CHANNEL, &call).await? {
             Value::BulkString(answer) => Ok(match answer.as_slice() {
                 b"new" => Claim::New,
                 b"own" => Claim::Own,
@@ -49,7 +49,7 @@ impl RedisStore {
     pub(super) async fn release_channel(&self, user: &UserId, id: &ChannelId) -> Result<(), StoreError> {
         let mut call = script::RELEASE_CHANNEL.call(&[self.keys.channel_pointer(id)]);
         call.arg(user.to_string());
-        self.link.script(&script::RELEASE_CHANNEL, &call).await.map(drop)
+        self.writes.script(&script::RELEASE_CHANNEL, &call).await.map(drop)
     }
 
     async fn write_channel(
@@ -82,7 +82,7 @@ impl RedisStore {
             .arg(channel.connection.as_ref().map(Connection::identity).unwrap_or_default())
             .arg("d")
             .arg(json);
-        match self.link.script(&script::PUT_CHANNEL, &call).await? {
+        match self.writes.script(&script::PUT_CHANNEL, &call).await? {
             Value::BulkString(answer) => Ok(String::from_utf8_lossy(&answer).into_owned()),
             other => Err(unexpected(&other)),
         }
@@ -101,7 +101,7 @@ impl RedisStore {
         ];
         let mut call = script::DELETE_CHANNEL.call(&keys);
         call.arg(id.as_str()).arg(self.keys.queue_stem(user, id)).arg(self.keys.reply_stem(user)).arg(KEEP_MS);
-        let mut answer = Answer::new(self.link.script(&script::DELETE_CHANNEL, &call).await?)?;
+        let mut answer = Answer::new(self.writes.script(&script::DELETE_CHANNEL, &call).await?)?;
         let was_there = answer.number()? == 1;
         if let Some(kind) = answer.optional_text()?.and_then(|kind| ChannelKind::parse(&kind)) {
             let mut queued = Vec::new();
@@ -176,7 +176,7 @@ impl ChannelStore for RedisStore {
         let mut settle = script::SETTLE_CHANNEL.call(&[self.keys.channel_pointer(id)]);
         settle.arg(user.to_string()).arg(POINTER_LIFE_MS);
         let list = self.list_gently(self.list_channel(user, &record.channel));
-        let (settled, ()) = tokio::join!(self.link.script(&script::SETTLE_CHANNEL, &settle), list);
+        let (settled, ()) = tokio::join!(self.writes.script(&script::SETTLE_CHANNEL, &settle), list);
         if settled? == Value::Int(1) {
             return Ok(PutChannel::Stored);
         }
@@ -220,7 +220,7 @@ impl ChannelStore for RedisStore {
     ) -> Result<Option<Holder>, StoreError> {
         let mut call = script::HOLD_IDENTITY.call(&[self.keys.identity(identity)]);
         call.arg(write_holder(holder)).arg(POINTER_LIFE_MS).arg(if replaces { "1" } else { "" });
-        Ok(read_holder(self.link.script(&script::HOLD_IDENTITY, &call).await?))
+        Ok(read_holder(self.writes.script(&script::HOLD_IDENTITY, &call).await?))
     }
 
     async fn identity_holder(&self, identity: &str) -> Result<Option<Holder>, StoreError> {
@@ -232,7 +232,7 @@ impl ChannelStore for RedisStore {
     async fn drop_identity(&self, identity: &str, holder: &Holder) -> Result<(), StoreError> {
         let mut call = script::DROP_IDENTITY.call(&[self.keys.identity(identity)]);
         call.arg(write_holder(holder));
-        self.link.script(&script::DROP_IDENTITY, &call).await.map(drop)
+        self.writes.script(&script::DROP_IDENTITY, &call).await.map(drop)
     }
 
     async fn update_channel(&self, user: &UserId, record: &ChannelRecord) -> Result<bool, StoreError> {

@@ -133,7 +133,7 @@ impl DeliveryDeskStore for RedisStore {
             .arg(kind.as_str())
             .arg(MAX_QUEUED)
             .arg(QUEUED_LIFE_MS);
-        let mut answer = Answer::new(self.link.script(&script::REDRIVE, &call).await?)?;
+        let mut answer = Answer::new(self.writes.script(&script::REDRIVE, &call).await?)?;
         let outcome = match answer.text()?.as_str() {
             "redriven" => RedriveOutcome::Redriven,
             "hastened" => RedriveOutcome::Hastened,
@@ -172,7 +172,7 @@ impl DeliveryDeskStore for RedisStore {
             .arg(self.keys.queue_stem(user, channel))
             .arg(error)
             .arg(KEEP_MS);
-        let mut answer = Answer::new(self.link.script(&script::DROP_REPLY, &call).await?)?;
+        let mut answer = Answer::new(self.writes.script(&script::DROP_REPLY, &call).await?)?;
         match answer.text()?.as_str() {
             "dropped" => {}
             "held" => return Ok(DropOutcome::UnderWay),

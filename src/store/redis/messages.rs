@@ -111,7 +111,7 @@ impl MessageStore for RedisStore {
                 .arg(QUESTION_LIFE_MS)
                 .arg(MAX_QUESTIONS);
         }
-        let mut answer = Answer::new(self.link.script(script, &call).await?)?;
+        let mut answer = Answer::new(self.writes.script(script, &call).await?)?;
         let word = answer.text()?;
         Ok(match word.as_str() {
             "none" => IngestOutcome::NoChannel,
@@ -194,7 +194,7 @@ impl MessageStore for RedisStore {
             let (kind, id) = (delivery.kind, &reply.record.id);
             self.announce_due(kind, user, reply.channel, ANNOUNCED_AHEAD_MS, Some(id)).await?;
         }
-        let answer = self.link.script(&script::APPEND_REPLY, &call).await?;
+        let answer = self.writes.script(&script::APPEND_REPLY, &call).await?;
         let answer = gated_answer(gate, answer, read_reply_outcome)?;
         let Some(delivery) = &reply.delivery else { return Ok(answer) };
         let is_queued =

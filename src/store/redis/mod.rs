@@ -1,4 +1,4 @@
-//! The store on Redis 7 or Valkey: a standalone server or a Cluster, shared by all replicas.
+//! The store on Redis 7 or Valkey: one server, a master that Sentinels name, or a Cluster, shared by all replicas.
 //!
 //! Nothing is remembered about the server: connections, scripts and subscriptions are made again
 //! whenever they turn out to be gone.
@@ -21,6 +21,7 @@ mod script;
 mod session_lists;
 mod sessions;
 mod sockets;
+mod writes;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +29,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value};
 
-pub use connection::{InvalidRedisUrl, RedisTarget};
+pub use connection::{InvalidPem, InvalidRedisUrl, RedisCertificates, RedisTarget};
 
 use super::{Store, StoreError, Wake, WakeSink};
 use crate::domain::ids::UserId;
 use crate::domain::message::StoredRecord;
 use crate::domain::timestamp::Timestamp;
-use connection::Link;
+use connection::{Link, Route};
 use keys::Keys;
+use writes::Writes;
 
 /// How long the key of a probe lives if it is not deleted, in milliseconds.
 const PROBE_LIFE_MS: u64 = 10_000;
@@ -43,9 +45,11 @@ const PROBE_LIFE_MS: u64 = 10_000;
 /// The store on Redis. [`Store::for_worker`] gives each worker thread a connection of its own; the
 /// connection that listens for wakes is one for the whole replica.
 pub struct RedisStore {
-    target: RedisTarget,
+    route: Route,
     keys: Keys,
-    link: Link,
+    link: Arc<Link>,
+    /// For what a caller is told about once it is done.
+    writes: Writes,
     listener: Arc<Listener>,
 }
 
@@ -74,12 +78,14 @@ impl RedisStore {
         let watched = Arc::new(Watched::default());
         let (push_keys, push_watched) = (keys.clone(), watched.clone());
         let push = Arc::new(move |info: PushInfo| pass_on(&push_keys, &push_watched, &sink, info));
-        Self {
-            link: Link::new(target.clone()),
-            listener: Arc::new(Listener { link: Link::with_push(target.clone(), push), watched }),
-            target,
-            keys,
-        }
+        let route = Route::new(target);
+        let listener = Arc::new(Listener { link: Link::with_push(&route, push), watched });
+        Self::with_links(route, keys, listener)
+    }
+
+    fn with_links(route: Route, keys: Keys, listener: Arc<Listener>) -> Self {
+        let link = Arc::new(Link::new(&route));
+        Self { writes: Writes::new(&route, &link), route, keys, link, listener }
     }
 }
 
@@ -136,20 +142,15 @@ impl Store for RedisStore {
     }
 
     fn for_worker(&self) -> Arc<dyn Store> {
-        Arc::new(Self {
-            target: self.target.clone(),
-            keys: self.keys.clone(),
-            link: Link::new(self.target.clone()),
-            listener: self.listener.clone(),
-        })
+        Arc::new(Self::with_links(self.route.clone(), self.keys.clone(), self.listener.clone()))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let ping = redis::cmd("PING");
         // The connection that listens has no other calls by which a silent end would show.
-        let (called, heard) = tokio::join!(self.link.command(&ping), self.listener.link.command(&ping));
+        let checks = async { tokio::join!(self.link.check(), self.listener.link.check()) };
+        let ((called, heard), ()) = tokio::join!(checks, self.route.look_after());
         match called.and(heard) {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) => Err(self.link.diagnose().await.map_or(error, StoreError::Away)),
         }
     }
@@ -159,7 +160,7 @@ impl Store for RedisStore {
         let key = self.keys.probe();
         let mut set = redis::cmd("SET");
         set.arg(&key).arg(&key).arg("PX").arg(PROBE_LIFE_MS);
-        self.link.command(&set).await?;
+        self.writes.command(&set).await?;
         let mut get = redis::cmd("GET");
         get.arg(&key);
         let read = self.link.command(&get).await?;

@@ -50,7 +50,7 @@ pub(super) fn destination_arguments(destination: Option<&Destination>) -> (&'sta
 
 impl RedisStore {
     /// Lists a channel as having something due so many milliseconds from now, and a reply that is about to be stored
-    /// as pending.
+    /// as pending. What is ahead is the promise; that it is due at once only makes it sooner, and is not waited for.
     pub(super) async fn announce_due(
         &self,
         kind: ChannelKind,
@@ -64,7 +64,11 @@ impl RedisStore {
             .arg(ahead)
             .arg(DUE_LIFE_MS)
             .arg(reply.map(MessageId::to_string).unwrap_or_default());
-        self.link.script(&script::ANNOUNCE_DUE, &call).await.map(drop)
+        let announced = match ahead {
+            0 => self.link.script(&script::ANNOUNCE_DUE, &call).await,
+            _ => self.writes.script(&script::ANNOUNCE_DUE, &call).await,
+        };
+        announced.map(drop)
     }
 }
 

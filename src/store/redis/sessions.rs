@@ -120,7 +120,7 @@ impl RedisStore {
     async fn point(&self, key: String, user: &UserId) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(key).arg(user.to_string()).arg("PX").arg(POINTER_LIFE_MS);
-        self.link.command(&set).await.map(drop)
+        self.writes.command(&set).await.map(drop)
     }
 }
 
@@ -147,7 +147,7 @@ impl SessionStore for RedisStore {
             .arg(&new.sealed_api_key)
             .arg(new.public_key.as_deref().unwrap_or_default())
             .arg(SESSION_LIFE_MS);
-        let mut fields = Answer::new(self.link.script(&script::CREATE_SESSION, &call).await?)?;
+        let mut fields = Answer::new(self.writes.script(&script::CREATE_SESSION, &call).await?)?;
         let session = read_session(&new.user, &mut fields)?
             .ok_or_else(|| StoreError::Corrupt("a session that was just made".to_owned()))?;
         let used = fields.number()?;
@@ -197,14 +197,14 @@ impl SessionStore for RedisStore {
         // ends with the last of them, so that a deletion that broke off can be repeated.
         let mut delete = redis::cmd("DEL");
         delete.arg(&[self.keys.session(user), self.keys.messages(user), self.keys.last(user), self.keys.sockets(user)]);
-        self.link.command(&delete).await?;
+        self.writes.command(&delete).await?;
         for some in ids.chunks(DELETED_AT_ONCE) {
             try_join_all(some.iter().map(|id| self.delete_owned(user, id))).await?;
         }
         if let Some(session) = &session {
             let mut delete = redis::cmd("DEL");
             delete.arg(self.keys.api_key(&session.api_key));
-            self.link.command(&delete).await?;
+            self.writes.command(&delete).await?;
         }
         self.unlist_session(user, "*", &[]).await?;
         let mut publish = redis::cmd("SPUBLISH");
@@ -216,7 +216,7 @@ impl SessionStore for RedisStore {
     async fn deployment_key(&self, candidate: &str) -> Result<String, StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(self.keys.deployment_key()).arg(candidate).arg("NX").arg("GET");
-        match self.link.command(&set).await? {
+        match self.writes.command(&set).await? {
             Value::BulkString(first) => {
                 String::from_utf8(first).map_err(|_| StoreError::Corrupt("the deployment's key".to_owned()))
             }

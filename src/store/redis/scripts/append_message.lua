@@ -22,7 +22,11 @@ if ARGV[6] == '' then return {'admitted', used, reset} end
 if ARGV[14] == '1' and not is_known(KEYS[6], now, ARGV[15], ARGV[11]) then return {'unknown', used, reset} end
 if ARGV[5] ~= '' then
   local first = redis.call('SET', KEYS[2], ARGV[6], 'NX', 'GET', 'PX', ARGV[5])
-  if first then return {'again', used, reset, first} end
+  if first then
+    -- The life it has, as a write: whoever waits until replicas have it, then waits for the first one's too.
+    redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[2]))
+    return {'again', used, reset, first}
+  end
 end
 local record = ARGV[7] .. '\n' .. channel[1] .. '\n' .. channel[4] .. '\n' .. ARGV[8]
 local id, last = append(KEYS[4], KEYS[3], now, ARGV[9], record)
