@@ -193,8 +193,15 @@ impl Shared {
 }
 
 /// Whether the store answered when it was last asked. Written by the worker that asks, read by health answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreHealth(AtomicBool);
+
+impl Default for StoreHealth {
+    /// As if it had answered: a store that does not at the start is news, and its reason is told.
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
+}
 
 impl StoreHealth {
     /// Notes what was found; says whether it is news.

@@ -25,6 +25,7 @@ mod pairing;
 mod platform_stand_ins;
 mod pulse;
 mod redis_faults;
+mod redis_forms;
 mod sessions;
 mod slack;
 mod sockets;

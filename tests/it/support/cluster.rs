@@ -1,7 +1,8 @@
-//! A real Redis Cluster of masters without replicas.
+//! A real Redis Cluster.
 
 use std::time::Duration;
 
+use super::certificates::Authority;
 use super::redis::RedisServer;
 use super::{eventually, free_port};
 
@@ -10,23 +11,51 @@ const SLOTS: u32 = 16384;
 /// How long a node may be silent before the others count it as gone, in milliseconds.
 const NODE_TIMEOUT: &str = "2000";
 
-/// Masters that share the slots evenly. Killed when it is dropped.
+/// Masters that share the slots evenly, each with a replica if there are any. Killed when it is dropped.
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
+    replicas: Vec<RedisServer>,
 }
 
 impl RedisCluster {
-    /// Starts three masters and waits until they are a Cluster.
+    /// Starts three masters without replicas and waits until they are a Cluster.
     pub async fn start() -> Self {
-        let nodes: Vec<_> = (0..3).map(|_| start_node()).collect();
+        Self::make(None, 0).await
+    }
+
+    /// The same with a replica for each master.
+    pub async fn with_replicas() -> Self {
+        let cluster = Self::make(None, 3).await;
+        for (replica, master) in cluster.replicas.iter().zip(&cluster.nodes) {
+            let id = master.cli(&["CLUSTER", "MYID"]);
+            eventually("a node becomes a replica", || async {
+                (replica.cli(&["CLUSTER", "REPLICATE", &id]) == "OK").then_some(())
+            })
+            .await;
+            master.is_followed_by(1).await;
+        }
+        cluster
+    }
+
+    /// Three masters that speak TLS only, and want a certificate of their clients.
+    pub async fn with_tls(authority: &Authority) -> Self {
+        Self::make(Some(authority), 0).await
+    }
+
+    async fn make(authority: Option<&Authority>, replicas: usize) -> Self {
+        let nodes: Vec<_> = (0..3 + replicas).map(|_| start_node(authority)).collect();
         for (n, (node, bus)) in (0..).zip(&nodes) {
-            let (first, last) = (n * SLOTS / 3, (n + 1) * SLOTS / 3 - 1);
-            assert_eq!(node.cli(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]), "OK");
+            if n < 3 {
+                let (first, last) = (n * SLOTS / 3, (n + 1) * SLOTS / 3 - 1);
+                assert_eq!(node.cli(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]), "OK");
+            }
             assert_eq!(node.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]), "OK");
             let (port, bus) = (node.port().to_string(), bus.to_string());
             assert_eq!(nodes[0].0.cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]), "OK");
         }
-        let cluster = Self { nodes: nodes.into_iter().map(|(node, _)| node).collect() };
+        let mut nodes: Vec<_> = nodes.into_iter().map(|(node, _)| node).collect();
+        let replicas = nodes.split_off(3);
+        let cluster = Self { nodes, replicas };
         cluster.agrees().await;
         cluster
     }
@@ -36,7 +65,8 @@ impl RedisCluster {
         eventually("the nodes are a cluster", || async {
             let is_ok = self.nodes.iter().all(|node| {
                 let info = node.cli(&["CLUSTER", "INFO"]);
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+                let known = format!("cluster_known_nodes:{}", self.nodes.len() + self.replicas.len());
+                info.contains("cluster_state:ok") && info.contains(&known)
             });
             let views: Vec<_> = self.nodes.iter().map(|node| node.cli(&["CLUSTER", "SLOTS"])).collect();
             let sizes: Vec<_> = views.iter().map(String::len).collect();
@@ -94,10 +124,17 @@ impl RedisCluster {
 }
 
 /// A node and the port of its bus, which by default would lie beyond the range of ports for most free ones.
-fn start_node() -> (RedisServer, u16) {
-    let bus = free_port();
-    let port = bus.to_string();
-    let arguments = ["--cluster-enabled", "yes", "--cluster-port", &port, "--cluster-node-timeout", NODE_TIMEOUT];
-    let node = RedisServer::with_arguments(&[&arguments[..], &["--save", "", "--appendonly", "no"]].concat());
-    (node, bus)
+fn start_node(authority: Option<&Authority>) -> (RedisServer, u16) {
+    let (port, bus) = (free_port(), free_port());
+    let bus_port = bus.to_string();
+    let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus_port, "--cluster-node-timeout", NODE_TIMEOUT];
+    let in_memory = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+    let mut arguments: Vec<_> = [&arguments[..], &in_memory].concat().into_iter().map(str::to_owned).collect();
+    let mut access = Vec::new();
+    if let Some(authority) = authority {
+        arguments.extend(authority.server_arguments(port, true));
+        arguments.extend(["--tls-cluster", "yes"].map(str::to_owned));
+        access = authority.cli_arguments();
+    }
+    (RedisServer::with_access(port, arguments, &access), bus)
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: servers they start, clients they use, and patience with a deadline.
 
 pub mod browser;
+pub mod certificates;
 pub mod client;
 pub mod cluster;
 pub mod operator;
@@ -9,6 +10,8 @@ pub mod proxy;
 pub mod redis;
 pub mod relay;
 pub mod secrets;
+pub mod sentinel;
+pub mod sentinel_stand_in;
 pub mod socket;
 pub mod tail;
 pub mod traffic;

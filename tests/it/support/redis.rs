@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{after_this_process, free_port};
+use super::{after_this_process, eventually, free_port};
 
 /// A redis-server on a free port, killed when it is dropped.
 pub struct RedisServer {
     port: u16,
     dir: TempDir,
     arguments: Vec<String>,
+    /// What redis-cli needs to get in.
+    access: Vec<String>,
     process: Child,
 }
 
@@ -32,11 +34,15 @@ impl RedisServer {
 
     /// Starts one with these arguments besides port and directory.
     pub fn with_arguments(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self::with_access(free_port(), arguments, &[])
+    }
+
+    /// Starts one on this port that redis-cli gets into with these arguments of its own.
+    pub fn with_access(port: u16, arguments: Vec<String>, access: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let process = spawn(port, &dir, &arguments);
-        Self { port, dir, arguments, process }
+        let process = spawn(port, &dir, &arguments, access);
+        Self { port, dir, arguments, access: access.to_vec(), process }
     }
 
     pub fn port(&self) -> u16 {
@@ -55,7 +61,7 @@ impl RedisServer {
 
     /// Starts it again on the same port and files.
     pub fn restart(&mut self) {
-        self.process = spawn(self.port, &self.dir, &self.arguments);
+        self.process = spawn(self.port, &self.dir, &self.arguments, &self.access);
     }
 
     /// Freezes it: connections stay, nothing answers.
@@ -75,7 +81,21 @@ impl RedisServer {
 
     /// Runs redis-cli and gives what it prints.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        cli(self.port, arguments)
+        let access = self.access.iter().map(String::as_str);
+        cli(self.port, &access.chain(arguments.iter().copied()).collect::<Vec<_>>())
+    }
+}
+
+impl RedisServer {
+    /// Waits until it has so many replicas, and they have everything.
+    pub async fn is_followed_by(&self, count: usize) {
+        eventually("the replicas of Redis have caught up", || async {
+            let info = self.cli(&["INFO", "REPLICATION"]);
+            let offset = info.lines().find_map(|line| line.trim().strip_prefix("master_repl_offset:"))?;
+            let all = format!("state=online,offset={offset},");
+            (info.matches(",state=").count() == count && info.matches(&all).count() == count).then_some(())
+        })
+        .await;
     }
 }
 
@@ -91,7 +111,7 @@ pub fn cli(port: u16, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn spawn(port: u16, dir: &TempDir, arguments: &[String]) -> Child {
+fn spawn(port: u16, dir: &TempDir, arguments: &[String], access: &[String]) -> Child {
     let process = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
         .arg(dir.path())
@@ -100,20 +120,24 @@ fn spawn(port: u16, dir: &TempDir, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-server is installed by tests/run");
-    wait_until_it_answers(port);
+    wait_until_it_answers(port, access);
     process
 }
 
-fn wait_until_it_answers(port: u16) {
+fn wait_until_it_answers(port: u16, access: &[String]) {
     let end = Instant::now() + Duration::from_secs(20);
-    while !answers(port) {
+    while !answers(port, access) {
         assert!(Instant::now() < end, "redis-server did not start on port {port}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn answers(port: u16) -> bool {
+fn answers(port: u16, access: &[String]) -> bool {
     use std::io::Write as _;
+    if !access.is_empty() {
+        let arguments: Vec<_> = access.iter().map(String::as_str).chain(["PING"]).collect();
+        return cli(port, &arguments) == "PONG";
+    }
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut answer = [0; 5];

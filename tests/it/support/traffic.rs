@@ -44,6 +44,15 @@ impl Traffic {
     /// Begins to post to each of these replicas. Every answer must be a 200 or a proper 503; connections may
     /// only break when a replica is killed, which [`Traffic::stop`] checks.
     pub fn start(webhook: &Webhook, replicas: &[&Replica]) -> Self {
+        Self::start_with(webhook, replicas, PAUSE)
+    }
+
+    /// The same at a pace at which a session keeps everything for a minute.
+    pub fn start_slowly(webhook: &Webhook, replicas: &[&Replica]) -> Self {
+        Self::start_with(webhook, replicas, 5 * PAUSE)
+    }
+
+    fn start_with(webhook: &Webhook, replicas: &[&Replica], pause: Duration) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let stop = Arc::new(AtomicBool::new(false));
         let to_each = |replica: &&Replica| {
@@ -63,7 +72,7 @@ impl Traffic {
                         }
                         Err(_) => kept.lock().unwrap().unanswered += 1,
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(pause).await;
                 }
             });
             Target { log, sender }
