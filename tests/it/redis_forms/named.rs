@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::client::{Client, Webhook};
+use crate::support::proxy::Proxy;
 use crate::support::redis::RedisServer;
 use crate::support::relay::{Replica, Setup};
 use crate::support::sentinel_stand_in::SentinelStandIn;
@@ -28,7 +29,11 @@ async fn promote(new: &RedisServer, old: &RedisServer) {
 /// A replica of the relay, and a user with a socket.
 async fn start(sentinels: &[&SentinelStandIn]) -> (Replica, Webhook, Listener) {
     let hosts: Vec<_> = sentinels.iter().map(|sentinel| sentinel.host()).collect();
-    let replica = Setup::on(&format!("redis+sentinel://{}/any", hosts.join(",")), "chaos:").start().await;
+    start_on(&format!("redis+sentinel://{}/any", hosts.join(","))).await
+}
+
+async fn start_on(url: &str) -> (Replica, Webhook, Listener) {
+    let replica = Setup::on(url, "chaos:").start().await;
     let client = Client::register(&replica).await;
     let webhook = client.make_webhook(&replica, json!({})).await;
     let listener = Listener::on(client.open(&replica, "").await);
@@ -45,18 +50,23 @@ fn has(server: &RedisServer, text: &str) -> bool {
 
 /// A message reaches this server and the socket, both through connections to it.
 async fn goes_to(server: &RedisServer, replica: &Replica, webhook: &Webhook, listener: &Listener, text: &str) {
-    eventually_within(RECOVERED_WITHIN, "a message reaches the new master", || async {
-        let is_accepted = webhook.post(replica, text).await.unwrap().status() == 200;
-        (is_accepted && has(server, text)).then_some(())
-    })
-    .await;
-    listener.hears(RECOVERED_WITHIN, text).await;
+    is_given(server, replica, webhook, listener, text).await;
     eventually_within(RECOVERED_WITHIN, "the socket's user is watched there", || async {
         (!server.cli(&["PUBSUB", "SHARDCHANNELS"]).is_empty()).then_some(())
     })
     .await;
     eventually_within(RECOVERED_WITHIN, "the replica is ready", || async { replica.is_ready().await.then_some(()) })
         .await;
+}
+
+/// A message reaches this server, and the socket.
+async fn is_given(server: &RedisServer, replica: &Replica, webhook: &Webhook, listener: &Listener, text: &str) {
+    eventually_within(RECOVERED_WITHIN, "a message reaches the new master", || async {
+        let is_accepted = webhook.post(replica, text).await.unwrap().status() == 200;
+        (is_accepted && has(server, text)).then_some(())
+    })
+    .await;
+    listener.hears(RECOVERED_WITHIN, text).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,4 +114,15 @@ async fn sentinels_that_are_silent_or_gone_disturb_nobody_as_long_as_the_master_
         listener.hears(RECOVERED_WITHIN, &text).await;
         assert!(replica.is_ready().await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_one_address_that_leads_to_the_new_master_the_old_one_is_left() {
+    let [old, new] = pair().await;
+    let proxy = Proxy::to(old.port()).await;
+    let (replica, webhook, listener) = start_on(&proxy.url()).await;
+    promote(&new, &old).await;
+    assert_eq!(old.cli(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]), "OK");
+    proxy.leads_to(new.port());
+    is_given(&new, &replica, &webhook, &listener, "after").await;
 }

@@ -1,6 +1,7 @@
 //! A TCP proxy that stands between a replica and Redis and can break what passes through it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +27,7 @@ struct Rule {
 /// A proxy on a free port; ends when it is dropped.
 pub struct Proxy {
     port: u16,
+    target: Arc<AtomicU16>,
     rule: Arc<watch::Sender<Rule>>,
     accepting: JoinHandle<()>,
 }
@@ -37,17 +39,24 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let rule = Arc::new(watch::Sender::new(Rule { state: State::Passing, epoch: 0, keeps_old: false }));
         let rules = rule.clone();
+        let target = Arc::new(AtomicU16::new(target));
+        let leads_to = target.clone();
         let accepting = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                tokio::spawn(carry(client, target, rules.subscribe()));
+                tokio::spawn(carry(client, leads_to.load(Ordering::Relaxed), rules.subscribe()));
             }
         });
-        Self { port, rule, accepting }
+        Self { port, target, rule, accepting }
     }
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// New connections lead to this port; those that are there stay.
+    pub fn leads_to(&self, port: u16) {
+        self.target.store(port, Ordering::Relaxed);
     }
 
     /// Cuts all connections, and every new one at once.
