@@ -135,6 +135,11 @@ impl Browser {
         cdp.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
     }
 
+    /// Whether the scripts of its pages run.
+    pub fn runs_scripts(&self) -> bool {
+        self.options.javascript
+    }
+
     /// The directory that its processes name on their command lines.
     pub fn profile(&self) -> &Path {
         self.profile.path()
