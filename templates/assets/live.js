@@ -1,4 +1,4 @@
-// Keeps the operator's pages fresh and shows their times as the reader's clock does. They work without it.
+// Keeps the operator's pages fresh and shows times as the reader's clock does. They work without it.
 'use strict';
 (() => {
   const EVERY = 10_000; // ms between two refreshes
@@ -6,7 +6,7 @@
   const all = (selector, root = document) => root.querySelectorAll(selector);
   const byId = (id) => document.getElementById(id);
 
-  // ---- Times: by the relay's clock, whatever this machine's says.
+  // ---- Times: by the relay's clock, not this machine's.
   let ahead = 0;
   const heed = (page) => { ahead = (Date.parse(page.body.dataset.now) || Date.now()) - Date.now(); };
   const format = (options) => new Intl.DateTimeFormat(undefined, options);
@@ -35,8 +35,8 @@
     }
   }
 
-  // ---- Makes `have` what `want` is and leaves alone what is the same, so that focus, selection, places that
-  // were scrolled to and unfolded details stay.
+  // ---- Makes `have` what `want` is. What is the same is left alone, or moved without being taken out, so that
+  // focus, selection, places that were scrolled to and unfolded details stay.
   const keyOf = (node) => node.dataset?.key;
 
   function become(have, want) {
@@ -66,7 +66,7 @@
       const old = key ? kept.get(key) : fits && at;
       if (old) {
         if (old === at) at = at.nextSibling;
-        else have.insertBefore(old, at);
+        else (have.moveBefore ?? have.insertBefore).call(have, old, at);
         become(old, next);
       } else have.insertBefore(document.importNode(next, true), at);
     }
@@ -146,7 +146,7 @@
     document.addEventListener('visibilitychange', refresh);
   }
 
-  // ---- What must be typed before something is deleted. The relay checks it as well.
+  // ---- What must be typed before a deletion. The relay checks it too.
   for (const field of all('[data-confirm]')) {
     const button = field.form.querySelector('button');
     const check = () => { button.disabled = field.value.trim() !== field.dataset.confirm; };
