@@ -77,7 +77,7 @@
     }
   }
 
-  // Somebody works here: nothing may move under their hands.
+  // Somebody works here: nothing may move.
   function isBusy(region) {
     const active = document.activeElement;
     const chosen = getSelection();
