@@ -6,5 +6,6 @@ mod deletion;
 mod deliveries;
 mod forgery;
 mod history;
+mod many_sessions;
 mod pages;
 mod status;
