@@ -106,6 +106,10 @@ impl App {
         let (store, keys) = open_store(config, hub.sink())?;
         let shared = Arc::new(Shared::new(config, keys, hub, client));
         let relay = Relay { shared, store };
+        if relay.shared.metrics.is_counted() {
+            let shared = relay.shared.clone();
+            relay.store.observe(Arc::new(move |call, time, is_ok| shared.metrics.store_called(call, time, is_ok)));
+        }
         store_health::check(&relay).await;
         if let Err(Error::Internal(cause)) = relay.public_key().await {
             relay.store.close().await;

@@ -48,6 +48,8 @@ pub(super) async fn ready(relay: web::Data<Relay>) -> HttpResponse {
         Some(("this replica is draining", "draining"))
     } else if !relay.shared.store_health.is_reachable() {
         Some(("the store cannot be reached", "store_unavailable"))
+    } else if !relay.shared.store_health.hears() {
+        Some(("what is published is not heard here, so sockets are not woken", "wakes_unavailable"))
     } else {
         None
     };

@@ -25,7 +25,7 @@ mod telegram_hook;
 pub mod typing;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -194,24 +194,48 @@ impl Shared {
 
 /// Whether the store answered when it was last asked. Written by the worker that asks, read by health answers.
 #[derive(Debug)]
-pub struct StoreHealth(AtomicBool);
+pub struct StoreHealth {
+    is_reachable: AtomicBool,
+    /// The last round trip through publish and subscribe, in microseconds; [`DEAF`] if nothing was heard.
+    round_trip: AtomicU64,
+}
+
+/// Nothing was heard.
+const DEAF: u64 = u64::MAX;
 
 impl Default for StoreHealth {
     /// As if it had answered: a store that does not at the start is news, and its reason is told.
     fn default() -> Self {
-        Self(AtomicBool::new(true))
+        Self { is_reachable: AtomicBool::new(true), round_trip: AtomicU64::new(0) }
     }
 }
 
 impl StoreHealth {
+    /// Notes how long it took what was published to be heard; says whether it is news that it was or was not.
+    pub fn set_round_trip(&self, round_trip: Option<Duration>) -> bool {
+        let micros = round_trip.map_or(DEAF, |time| u64::try_from(time.as_micros()).unwrap_or(DEAF - 1));
+        let before = self.round_trip.swap(micros, Ordering::Relaxed);
+        (before == DEAF) != (micros == DEAF)
+    }
+
+    /// Whether wakes come: what is published is heard here.
+    pub fn hears(&self) -> bool {
+        self.round_trip.load(Ordering::Relaxed) != DEAF
+    }
+
+    /// The last round trip through publish and subscribe.
+    pub fn round_trip(&self) -> Option<Duration> {
+        Some(self.round_trip.load(Ordering::Relaxed)).filter(|micros| *micros != DEAF).map(Duration::from_micros)
+    }
+
     /// Notes what was found; says whether it is news.
     pub fn set(&self, is_reachable: bool) -> bool {
-        self.0.swap(is_reachable, Ordering::Relaxed) != is_reachable
+        self.is_reachable.swap(is_reachable, Ordering::Relaxed) != is_reachable
     }
 
     /// What was last found.
     pub fn is_reachable(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_reachable.load(Ordering::Relaxed)
     }
 }
 

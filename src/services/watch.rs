@@ -33,7 +33,7 @@ impl Relay {
             sockets: shared.hub.sockets() as u64,
             store_is_up,
             is_draining: shared.shutdown.is_draining(),
-            pubsub_round_trip: None,
+            pubsub_round_trip: shared.store_health.round_trip(),
             outbox,
         })
     }

@@ -11,6 +11,7 @@ mod outbox;
 pub mod redis;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::ids::UserId;
 
@@ -89,6 +90,16 @@ pub enum Wake {
 /// Receives wakes, in order for each user. Called from the store's own task: it must not block.
 pub type WakeSink = Arc<dyn Fn(&UserId, Wake) + Send + Sync>;
 
+/// Is told of each call of the store: which, how long it took, and whether it was answered.
+pub type CallObserver = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
+
+/// What asking a store found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ping {
+    /// How long it took what was published to be heard here; `None` if it was not heard, so that wakes do not come.
+    pub round_trip: Option<Duration>,
+}
+
 /// Everything the relay needs of its store.
 #[async_trait::async_trait]
 pub trait Store:
@@ -111,8 +122,11 @@ pub trait Store:
     /// A handle for one worker thread, which may have a connection of its own. All handles are the same store.
     fn for_worker(&self) -> Arc<dyn Store>;
 
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Whether the store answers, and whether its wakes are heard.
+    async fn ping(&self) -> Result<Ping, StoreError>;
+
+    /// Has every call told from now on, by all handles. The first observer stays.
+    fn observe(&self, observer: CallObserver);
 
     /// Writes something, reads it back and compares.
     async fn probe(&self) -> Result<(), StoreError>;

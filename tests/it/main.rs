@@ -34,4 +34,5 @@ mod support;
 mod tail;
 mod telegram;
 mod tour;
+mod wakes;
 mod webhooks;

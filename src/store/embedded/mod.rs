@@ -37,14 +37,14 @@ mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use redb::StorageError;
 
 pub use open::OpenError;
 
-use super::{CounterStore, Denied, Gate, Gated, Granted, LimitUse, Store, StoreError, WakeSink};
+use super::{CallObserver, CounterStore, Denied, Gate, Gated, Granted, LimitUse, Ping, Store, StoreError, WakeSink};
 use crate::domain::ids::MessageId;
 use crate::domain::limit::LimitStatus;
 use keys::Owned;
@@ -135,10 +135,12 @@ impl EmbeddedStore {
         &self,
         work: impl FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let shared = self.shared.clone();
-        tokio::task::spawn_blocking(move || shared.read(work))
+        let (shared, begun) = (self.shared.clone(), Instant::now());
+        let answer = tokio::task::spawn_blocking(move || shared.read(work))
             .await
-            .unwrap_or_else(|_| Err(StoreError::Away("the read was broken off".to_owned())))
+            .unwrap_or_else(|_| Err(StoreError::Away("the read was broken off".to_owned())));
+        self.shared.tell("read", begun, answer.is_ok());
+        answer
     }
 
     /// Opens the gate and does `work` with what the session owns, in one transaction.
@@ -199,12 +201,18 @@ impl Store for EmbeddedStore {
         self.this.upgrade().expect("a store is only ever made inside an Arc, and is borrowed here")
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Ping, StoreError> {
         if self.writer.is_alive() && self.shared.is_open() {
-            Ok(())
+            // Wakes are calls within the process.
+            Ok(Ping { round_trip: Some(Duration::ZERO) })
         } else {
             Err(StoreError::Away("the store is closed".to_owned()))
         }
+    }
+
+    fn observe(&self, observer: CallObserver) {
+        // The first one stays.
+        let _ = self.shared.observer.set(observer);
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

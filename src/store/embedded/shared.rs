@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use redb::{Database, Durability, ReadableDatabase as _, StorageError};
 
@@ -12,7 +13,7 @@ use super::pulse::PulseMemory;
 use super::tables::{Snapshot, Tx};
 use super::{Fault, storage_fault};
 use crate::domain::ids::UserId;
-use crate::store::{StoreError, Wake, WakeSink};
+use crate::store::{CallObserver, StoreError, Wake, WakeSink};
 
 /// Gives the present in microseconds since the epoch.
 pub(super) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     sockets: Mutex<Sockets>,
     pulse: Mutex<PulseMemory>,
     commits: AtomicU64,
+    /// Who is told of calls.
+    pub(super) observer: OnceLock<CallObserver>,
 }
 
 impl Shared {
@@ -41,6 +44,14 @@ impl Shared {
             sockets: Mutex::default(),
             pulse: Mutex::default(),
             commits: AtomicU64::new(0),
+            observer: OnceLock::new(),
+        }
+    }
+
+    /// Tells whoever wants to know of a call.
+    pub(super) fn tell(&self, call: &'static str, begun: Instant, is_ok: bool) {
+        if let Some(observer) = self.observer.get() {
+            observer(call, begun.elapsed(), is_ok);
         }
     }
 

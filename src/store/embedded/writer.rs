@@ -88,6 +88,7 @@ pub(super) struct Writer {
     timing: Timing,
     stop: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
 }
 
 impl Writer {
@@ -95,15 +96,26 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
         let stop = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let stopped = stop.clone();
+        let (stopped, written) = (stop.clone(), shared.clone());
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write(&runtime, &shared, queue, &stopped, timing.sweep))?;
-        Ok(Self { jobs, timing, stop, thread: Mutex::new(Some(thread)) })
+            .spawn(move || write(&runtime, &written, queue, &stopped, timing.sweep))?;
+        Ok(Self { jobs, timing, stop, thread: Mutex::new(Some(thread)), shared })
     }
 
     /// Does `work` in a transaction and answers when it is on disk.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let begun = std::time::Instant::now();
+        let answer = self.call(work).await;
+        self.shared.tell("write", begun, answer.is_ok());
+        answer
+    }
+
+    async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,

@@ -9,8 +9,8 @@ mod tls;
 
 use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use redis::aio::{AsyncPushSender, ConnectionLike as _, ConnectionManager, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
@@ -25,7 +25,7 @@ pub use target::{InvalidRedisUrl, RedisTarget};
 pub use tls::{InvalidPem, RedisCertificates};
 
 use super::script::Script;
-use crate::store::StoreError;
+use crate::store::{CallObserver, StoreError};
 use cluster::ClusterLink;
 use master::MasterLink;
 use sentinel::Sentinels;
@@ -59,6 +59,7 @@ pub(super) struct Route {
     way: Way,
     certificates: Option<RedisCertificates>,
     copies: u8,
+    observer: Arc<OnceLock<CallObserver>>,
 }
 
 #[derive(Clone)]
@@ -76,7 +77,13 @@ impl Route {
             Form::Cluster(nodes) => Way::Cluster(nodes),
             Form::Sentinel(form) => Way::Master(Arc::new(Sentinels::new(*form, certificates.clone()))),
         };
-        Self { way, certificates, copies: target.copies }
+        Self { way, certificates, copies: target.copies, observer: Arc::default() }
+    }
+
+    /// Has the calls of all links told.
+    pub(super) fn observe(&self, observer: CallObserver) {
+        // The first one stays.
+        let _ = self.observer.set(observer);
     }
 
     /// How many replicas of Redis must have a write before it is acknowledged.
@@ -98,7 +105,12 @@ impl Route {
 
 /// One shared connection that many callers use at once. Made at the first call, on the runtime of its
 /// caller, so that a worker's connection is driven by the worker's own thread.
-pub(super) enum Link {
+pub(super) struct Link {
+    form: LinkForm,
+    observer: Arc<OnceLock<CallObserver>>,
+}
+
+enum LinkForm {
     Single(SingleLink),
     Cluster(ClusterLink),
     Master(MasterLink),
@@ -130,25 +142,35 @@ impl Link {
 
     fn make(route: &Route, push: Option<PushSender>) -> Self {
         let certificates = route.certificates.clone();
-        match &route.way {
-            Way::Single(info) => Self::Single(SingleLink::new(info, certificates, push)),
-            Way::Cluster(nodes) => Self::Cluster(ClusterLink::new(nodes, certificates, push)),
-            Way::Master(sentinels) => Self::Master(MasterLink::new(sentinels.clone(), push)),
-        }
+        let form = match &route.way {
+            Way::Single(info) => LinkForm::Single(SingleLink::new(info, certificates, push)),
+            Way::Cluster(nodes) => LinkForm::Cluster(ClusterLink::new(nodes, certificates, push)),
+            Way::Master(sentinels) => LinkForm::Master(MasterLink::new(sentinels.clone(), push)),
+        };
+        Self { form, observer: route.observer.clone() }
+    }
+
+    /// Does a call over this link in another way, and tells how it went.
+    pub(super) async fn observed<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        observed(&self.observer, name, call).await
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self.form, LinkForm::Cluster(_))
     }
 
     async fn connection(&self) -> RedisResult<Connection> {
-        Ok(match self {
-            Self::Single(link) => {
+        Ok(match &self.form {
+            LinkForm::Single(link) => {
                 let (connection, number) = link.connection()?;
                 Connection::Single(connection, number)
             }
-            Self::Cluster(link) => Connection::Cluster(link.connection().await?),
-            Self::Master(link) => {
+            LinkForm::Cluster(link) => Connection::Cluster(link.connection().await?),
+            LinkForm::Master(link) => {
                 let (connection, number) = link.connection().await;
                 Connection::Master(connection, number)
             }
@@ -158,9 +180,9 @@ impl Link {
     /// Gives a connection up if what came of a call says that it is of no use any more. (Those of a Cluster
     /// see to themselves.)
     fn judge(&self, connection: &Connection, error: &RedisError) {
-        match (self, connection) {
-            (Self::Single(link), Connection::Single(_, number)) => link.judge(*number, error),
-            (Self::Master(link), Connection::Master(_, number)) => link.judge(*number, error),
+        match (&self.form, connection) {
+            (LinkForm::Single(link), Connection::Single(_, number)) => link.judge(*number, error),
+            (LinkForm::Master(link), Connection::Master(_, number)) => link.judge(*number, error),
             _ => {}
         }
     }
@@ -178,10 +200,10 @@ impl Link {
     /// Why there is no connection, if one attempt finds out. The links themselves only ever wait.
     pub(super) async fn diagnose(&self) -> Option<String> {
         let attempt = async {
-            match self {
-                Self::Single(link) => link.try_once().await,
-                Self::Cluster(link) => link.try_once().await,
-                Self::Master(link) => link.try_once().await,
+            match &self.form {
+                LinkForm::Single(link) => link.try_once().await,
+                LinkForm::Cluster(link) => link.try_once().await,
+                LinkForm::Master(link) => link.try_once().await,
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
@@ -192,7 +214,7 @@ impl Link {
 
     /// Whether the server answers and, where a master was asked for, still is one.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let Self::Master(link) = self else { return self.command(&redis::cmd("PING")).await.map(drop) };
+        let LinkForm::Master(link) = &self.form else { return self.command(&redis::cmd("PING")).await.map(drop) };
         in_time(async {
             let mut connection = self.connection().await?;
             let role = self.run(&mut connection, &redis::cmd("ROLE")).await?;
@@ -209,23 +231,23 @@ impl Link {
 
     /// Runs one command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, StoreError> {
-        in_time(async {
+        let call = in_time(async {
             let mut connection = self.connection().await?;
             self.run(&mut connection, command).await
-        })
-        .await
+        });
+        observed(&self.observer, "command", call).await
     }
 
     /// Runs a script by its digest, and by its source where the server does not know it (yet, or any more).
     pub(super) async fn script(&self, script: &Script, call: &Cmd) -> Result<Value, StoreError> {
-        in_time(async {
+        let run = in_time(async {
             let mut connection = self.connection().await?;
             match self.run(&mut connection, call).await {
                 Err(error) if is_unknown_script(&error) => self.run(&mut connection, &script.with_source(call)).await,
                 answer => answer,
             }
-        })
-        .await
+        });
+        observed(&self.observer, script.name, run).await
     }
 
     /// Runs one command on the primary that has this slot; on the server itself where there is no Cluster.
@@ -287,7 +309,7 @@ impl Link {
     /// Subscribes to, or leaves, a sharded channel.
     pub(super) async fn subscribe(&self, channel: &str, join: bool) -> Result<(), StoreError> {
         in_time(async {
-            if let Self::Cluster(link) = self {
+            if let LinkForm::Cluster(link) = &self.form {
                 return link.subscribe(channel, join).await;
             }
             let mut connection = self.connection().await?;
@@ -297,6 +319,18 @@ impl Link {
         })
         .await
     }
+}
+
+async fn observed<T>(
+    observer: &OnceLock<CallObserver>,
+    name: &'static str,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let Some(observer) = observer.get() else { return call.await };
+    let begun = Instant::now();
+    let answer = call.await;
+    observer(name, begun.elapsed(), answer.is_ok());
+    answer
 }
 
 async fn in_time<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {

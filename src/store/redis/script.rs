@@ -6,6 +6,8 @@ use redis::{Arg, Cmd, ToRedisArgs};
 
 /// A script with the digest under which servers know it.
 pub(super) struct Script {
+    /// What it is called where calls are told.
+    pub(super) name: &'static str,
     source: String,
     digest: String,
 }
@@ -13,10 +15,10 @@ pub(super) struct Script {
 impl Script {
     /// Joins the parts that scripts share with the script's own. Each has only those it needs, since a
     /// server makes their functions anew at every call.
-    fn new(parts: &[&str]) -> Self {
+    fn new(name: &'static str, parts: &[&str]) -> Self {
         let source = parts.join("\n");
         let digest = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, digest }
+        Self { name, source, digest }
     }
 
     /// A call of this script on these keys; arguments follow by [`Cmd::arg`].
@@ -43,7 +45,7 @@ impl Script {
 macro_rules! scripts {
     ($($name:ident = $file:literal [$($part:literal)*]),+ $(,)?) => {$(
         pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(&[
+            Script::new($file, &[
                 $(include_str!(concat!("scripts/", $part, ".lua")),)*
                 include_str!(concat!("scripts/", $file, ".lua")),
             ])

@@ -65,12 +65,18 @@ impl Writes {
 
     /// Runs one command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, StoreError> {
-        if self.copies == 0 { self.link.command(command).await } else { self.kept(command, None).await }
+        if self.copies == 0 {
+            return self.link.command(command).await;
+        }
+        self.link.observed("command", self.kept(command, None)).await
     }
 
     /// Runs a script, like [`Link::script`].
     pub(super) async fn script(&self, script: &'static Script, call: &Cmd) -> Result<Value, StoreError> {
-        if self.copies == 0 { self.link.script(script, call).await } else { self.kept(call, Some(script)).await }
+        if self.copies == 0 {
+            return self.link.script(script, call).await;
+        }
+        self.link.observed(script.name, self.kept(call, Some(script))).await
     }
 
     async fn kept(&self, call: &Cmd, script: Option<&'static Script>) -> Result<Value, StoreError> {
