@@ -288,7 +288,8 @@ async fn a_reader_that_is_slow_but_reads_is_not_closed() {
 async fn a_subscription_lives_from_the_first_to_the_last_socket_of_its_user() {
     let server = RedisServer::start();
     let [a, b] = Setup::on_server(&server).start_many().await;
-    let subscriptions = || server.cli(&["PUBSUB", "SHARDCHANNELS"]).lines().filter(|line| !line.is_empty()).count();
+    let subscriptions =
+        || server.cli(&["PUBSUB", "SHARDCHANNELS", "*:wake"]).lines().filter(|line| !line.is_empty()).count();
     let none_left = || async { (subscriptions() == 0).then_some(()) };
     let client = Client::register(&a).await;
     let first = client.open(&a, "").await;

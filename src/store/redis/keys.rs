@@ -19,6 +19,7 @@
 //! | `{user}:once:<channel>:<digest>` | string, message id | – | 24 h |
 //! | `{user}:sockets` | sorted set of places (`<microseconds>-<socket>-<replica>`, at most 64 bytes, which keeps it compact) by end of lease | sockets of one session | 60 s after the last renewal |
 //! | `{user}:wake` | sharded pub/sub channel | – | a subscription lives from a user's first to its last local listener |
+//! | `{random}:echo` | sharded pub/sub channel | one for each replica | a subscription lives as long as the replica |
 //! | `apikey:<digest>`, `channel:<id>` | string, user id | – | 92 days after the session's last use; a claim that is not settled 60 s |
 //! | `identity:<name>` | string, user and channel | – | 92 days after the session's last use |
 //! | `{outbox:<type>}:due` | sorted set of `<user> <channel>` by the time at which something is due, half a millisecond later while it is claimed | channels with replies under way | 2 days after the last |
@@ -216,6 +217,11 @@ impl Keys {
 
     pub(super) fn wake(&self, user: &UserId) -> String {
         self.of_user(user, "wake")
+    }
+
+    /// The channel on which a replica listens for its own voice.
+    pub(super) fn echo(&self, own: &UserId) -> String {
+        self.of_user(own, "echo")
     }
 
     /// Whose wake channel this is; `None` for any other name.

@@ -24,7 +24,7 @@ const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Listener {
     pub(super) link: Link,
     pub(super) watched: Arc<Watched>,
-    /// The user that nobody is, whose channel is this replica's own.
+    /// Names the replica's own channel; it is nobody's id.
     own: UserId,
     /// What was heard there last.
     heard: watch::Receiver<String>,
@@ -47,7 +47,7 @@ impl Listener {
         let own = UserId::random();
         let (voice, heard) = watch::channel(String::new());
         let (keys, pushed) = (keys.clone(), watched.clone());
-        let own_channel = keys.wake(&own);
+        let own_channel = keys.echo(&own);
         let push = Arc::new(move |info: PushInfo| {
             if info.kind == PushKind::SMessage
                 && let [Value::BulkString(channel), Value::BulkString(text)] = &info.data[..]
@@ -64,7 +64,7 @@ impl Listener {
     /// Publishes on the replica's own channel and waits to hear it. Gives how long that took; `None` if it was not
     /// heard in time.
     pub(super) async fn echo(&self, keys: &Keys, link: &Link) -> Option<Duration> {
-        let channel = keys.wake(&self.own);
+        let channel = keys.echo(&self.own);
         // A subscription that broke was taken out of the watched; one that did not hear is made again.
         if self.watched.change(|watched| watched.insert(self.own)) && self.link.subscribe(&channel, true).await.is_err()
         {

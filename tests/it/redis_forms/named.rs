@@ -52,7 +52,7 @@ fn has(server: &RedisServer, text: &str) -> bool {
 async fn goes_to(server: &RedisServer, replica: &Replica, webhook: &Webhook, listener: &Listener, text: &str) {
     is_given(server, replica, webhook, listener, text).await;
     eventually_within(RECOVERED_WITHIN, "the socket's user is watched there", || async {
-        (!server.cli(&["PUBSUB", "SHARDCHANNELS"]).is_empty()).then_some(())
+        (!server.cli(&["PUBSUB", "SHARDCHANNELS", "*:wake"]).is_empty()).then_some(())
     })
     .await;
     eventually_within(RECOVERED_WITHIN, "the replica is ready", || async { replica.is_ready().await.then_some(()) })
