@@ -4,6 +4,7 @@
 mod access;
 mod acting;
 mod following;
+mod hostile;
 mod searching;
 mod stale;
 
