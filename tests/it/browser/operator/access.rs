@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{BOTH_WAYS, log_in, look_again, open, refresh, same_operator, two_replicas};
+use super::{BOTH_WAYS, log_in, look_again, open, same_operator, two_replicas};
 use crate::support::browser::{Browser, SameSite};
 use crate::support::operator::{Operator, PASSWORD, location};
 
@@ -70,7 +70,7 @@ async fn who_is_logged_out_on_one_replica_is_led_to_the_login_by_the_page_of_the
         if browser.runs_scripts() {
             look_again(&browser).await;
         } else {
-            refresh(&browser).await;
+            browser.click(".fresh a").await;
         }
         browser.arrives_at("/admin/login").await;
         browser.type_into("#password", PASSWORD).await;

@@ -1,6 +1,6 @@
 //! What an operator does to sessions and to replies, by the buttons of the pages.
 
-use super::{BOTH_WAYS, count, has, log_in, open, refresh, refresh_until, two_replicas};
+use super::{BOTH_WAYS, count, has, leads_on, log_in, open, refresh, refresh_until, two_replicas};
 use crate::delivery::fate::becomes;
 use crate::delivery::line::Line;
 use crate::support::browser::Browser;
@@ -41,7 +41,7 @@ async fn a_failed_reply_is_sent_again_by_its_button_and_another_is_dropped() {
         browser.shows(&row(&again), "bot was blocked by the user").await;
         assert_eq!(count(&browser, "tbody tr").await, 3);
 
-        browser.submit(&format!("{} form[action$='{again}/redrive']", row(&again))).await;
+        leads_on(&browser, browser.submit(&format!("{} form[action$='{again}/redrive']", row(&again)))).await;
         browser.shows("#notice", "The reply is on its way again.").await;
         assert_eq!(browser.path().await, "/admin/deliveries");
         arrived.push(format!("again {n}"));
@@ -54,7 +54,7 @@ async fn a_failed_reply_is_sent_again_by_its_button_and_another_is_dropped() {
         .await;
 
         browser.click(&format!("{} summary", row(&never))).await;
-        browser.submit(&format!("{} form[action$='/drop']", row(&never))).await;
+        leads_on(&browser, browser.submit(&format!("{} form[action$='/drop']", row(&never)))).await;
         browser.shows("#notice", "The reply was given up.").await;
         assert_eq!((count(&browser, &row(&never)).await, count(&browser, &row(&third)).await), (0, 1));
 
@@ -62,7 +62,7 @@ async fn a_failed_reply_is_sent_again_by_its_button_and_another_is_dropped() {
         open(&browser, &a, &format!("/admin/sessions/{}", agent.user_id)).await;
         browser.shows(&format!("li[data-key='{never}'] .delivery"), "failed").await;
         assert_eq!(count(&browser, &format!("li[data-key='{never}'] form")).await, 0, "nothing is left to send");
-        browser.submit(&format!("li[data-key='{third}'] form[action$='/redrive']")).await;
+        leads_on(&browser, browser.submit(&format!("li[data-key='{third}'] form[action$='/redrive']"))).await;
         browser.shows("#notice", "The reply is on its way again.").await;
         assert_eq!(browser.path().await, format!("/admin/sessions/{}", agent.user_id));
         refresh_until(&browser, &format!("li[data-key='{third}']"), "delivered").await;
@@ -97,7 +97,7 @@ async fn a_session_is_disconnected_and_deleted_while_its_socket_is_open_elsewher
                 assert_eq!(browser.script(disabled, &[]).await, true);
                 assert_eq!(browser.status().await, 200, "nothing was sent");
             } else {
-                browser.shows("main", "type the first 8 characters").await;
+                browser.shows("h1", "Not understood").await;
                 assert_eq!(browser.status().await, 400);
                 browser.assert_no_complaints().await;
                 open(&browser, &a, &format!("{page}/delete")).await;

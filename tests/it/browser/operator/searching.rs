@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{BOTH_WAYS, count, has, log_in, open};
+use super::{BOTH_WAYS, count, has, leads_on, log_in, open};
 use crate::support::browser::Browser;
 use crate::support::client::{Client, Webhook};
 use crate::support::eventually;
@@ -46,9 +46,7 @@ async fn page_through(browser: &Browser) -> Vec<String> {
     let mut all = entries(browser).await;
     while count(browser, ".paging [rel=next]").await == 1 {
         assert_eq!(count(browser, ".entries > li").await, PAGE, "a page that another follows is full");
-        let before = browser.script("return location.href", &[]).await;
-        browser.click(".paging [rel=next]").await;
-        assert_ne!(browser.script("return location.href", &[]).await, before);
+        leads_on(browser, browser.click(".paging [rel=next]")).await;
         assert_eq!(browser.status().await, 200);
         all.extend(entries(browser).await);
     }
@@ -111,18 +109,17 @@ async fn a_session_is_found_opened_filtered_and_paged_through() {
         browser.shows(".entries", &answers[0]).await;
 
         browser.click("#direction option[value=out]").await;
-        browser.submit("form.filter").await;
-        browser.shows("#direction", "Out: replies").await;
+        leads_on(&browser, browser.submit("form.filter")).await;
         assert_eq!(page_through(&browser).await, answers);
         browser.click("#direction option[value=in]").await;
         browser.click(&format!("#channel option[value='{}']", door.id)).await;
-        browser.submit("form.filter").await;
+        leads_on(&browser, browser.submit("form.filter")).await;
         let doors: Vec<_> = (0..MESSAGES).rev().map(|n| format!("door {n}")).collect();
         assert_eq!(page_through(&browser).await, doors);
         assert_eq!(browser.script("return document.getElementById('direction').value", &[]).await, "in");
         browser.click("#direction option[value=out]").await;
         browser.click(&format!("#channel option[value='{}']", alarm.id)).await;
-        browser.submit("form.filter").await;
+        leads_on(&browser, browser.submit("form.filter")).await;
         browser.shows(".empty", "Nothing fits this choice.").await;
         browser.click(".empty a").await;
         browser.shows(".entries", &answers[0]).await;
