@@ -16,8 +16,13 @@ use crate::support::operator::{Operator, PASSWORD, with_password};
 use crate::support::relay::{Replica, Setup};
 use crate::support::secrets;
 
-/// What must work with JavaScript and without.
-const BOTH_WAYS: fn() -> [Options; 2] = || [Options::desktop(), Options::desktop().without_javascript()];
+/// The key Enter, as WebDriver calls it.
+const ENTER: char = '\u{e007}';
+
+/// A browser with JavaScript and one without: what an operator does must work in both.
+fn both_ways() -> [Options; 2] {
+    [Options::desktop(), Options::desktop().without_javascript()]
+}
 
 /// Two replicas on one Redis.
 async fn two_replicas() -> [Replica; 2] {

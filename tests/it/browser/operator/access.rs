@@ -3,12 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{BOTH_WAYS, log_in, look_again, open, same_operator, two_replicas};
+use super::{ENTER, both_ways, log_in, look_again, open, same_operator, two_replicas};
 use crate::support::browser::{Browser, SameSite};
 use crate::support::operator::{Operator, PASSWORD, location};
-
-/// The key Enter, as WebDriver calls it.
-const ENTER: char = '\u{e007}';
 
 /// Which element has the focus, whether it is known as invalid, and what describes it in words.
 const FOCUS: &str = "
@@ -20,7 +17,7 @@ const FOCUS: &str = "
 #[tokio::test(flavor = "multi_thread")]
 async fn the_login_says_what_is_wrong_and_leads_back_to_the_page_first_asked_for() {
     let [a, b] = two_replicas().await;
-    for options in BOTH_WAYS() {
+    for options in both_ways() {
         let browser = Browser::open(options).await;
         browser.goto(&format!("{}/admin/sessions?q=ana%26bob&order=created", a.url())).await;
         browser.arrives_at("/admin/login").await;
@@ -60,7 +57,7 @@ async fn the_login_says_what_is_wrong_and_leads_back_to_the_page_first_asked_for
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_logged_out_on_one_replica_is_led_to_the_login_by_the_page_of_the_other() {
     let [a, b] = two_replicas().await;
-    for options in BOTH_WAYS() {
+    for options in both_ways() {
         let browser = Browser::open(options).await;
         log_in(&browser, &a).await;
         open(&browser, &a, "/admin/deliveries?state=retrying").await;
@@ -92,7 +89,7 @@ async fn who_is_logged_out_on_one_replica_is_led_to_the_login_by_the_page_of_the
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_ends_the_logins_of_all_from_the_audit() {
     let [a, b] = two_replicas().await;
-    for options in BOTH_WAYS() {
+    for options in both_ways() {
         let browser = Browser::open(options).await;
         log_in(&browser, &a).await;
         let colleague = Operator::log_in(&b).await;

@@ -1,6 +1,6 @@
 //! What an operator does to sessions and to replies, by the buttons of the pages.
 
-use super::{BOTH_WAYS, count, has, leads_on, log_in, open, refresh, refresh_until, two_replicas};
+use super::{ENTER, both_ways, count, has, leads_on, log_in, open, refresh, refresh_until, two_replicas};
 use crate::delivery::fate::becomes;
 use crate::delivery::line::Line;
 use crate::support::browser::Browser;
@@ -10,9 +10,6 @@ use crate::support::operator::with_password;
 use crate::support::platforms::deployment::Platforms;
 use crate::support::platforms::{Misbehaviour, telegram};
 use crate::support::relay::Replica;
-
-/// The key Enter, as WebDriver calls it.
-const ENTER: char = '\u{e007}';
 
 /// A reply that Telegram refused for good.
 async fn failed(platforms: &Platforms, agent: &Client, replica: &Replica, line: &Line, text: &str) -> String {
@@ -30,7 +27,7 @@ async fn a_failed_reply_is_sent_again_by_its_button_and_another_is_dropped() {
     let agent = Client::register(&a).await;
     let line = Line::open(&platforms, &agent, &a, "telegram", 1).await;
     let mut arrived = Vec::new();
-    for (n, options) in BOTH_WAYS().into_iter().enumerate() {
+    for (n, options) in both_ways().into_iter().enumerate() {
         let again = failed(&platforms, &agent, &a, &line, &format!("again {n}")).await;
         let never = failed(&platforms, &agent, &a, &line, &format!("never {n}")).await;
         let third = failed(&platforms, &agent, &a, &line, &format!("third {n}")).await;
@@ -75,7 +72,7 @@ async fn a_failed_reply_is_sent_again_by_its_button_and_another_is_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_disconnected_and_deleted_while_its_socket_is_open_elsewhere() {
     let [a, b] = two_replicas().await;
-    for options in BOTH_WAYS() {
+    for options in both_ways() {
         let client = Client::register(&a).await;
         let page = format!("/admin/sessions/{}", client.user_id);
         let browser = Browser::open(options).await;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{BOTH_WAYS, count, has, leads_on, log_in, open};
+use super::{both_ways, count, has, leads_on, log_in, open};
 use crate::support::browser::Browser;
 use crate::support::client::{Client, Webhook};
 use crate::support::eventually;
@@ -76,7 +76,7 @@ async fn a_session_is_found_opened_filtered_and_paged_through() {
     let said: Vec<_> = (0..MESSAGES).flat_map(|n| [format!("door {n}"), format!("alarm {n}")]).collect();
     let answers: Vec<_> = (0..REPLIES).rev().map(|n| format!("answer {n}")).collect();
 
-    for options in BOTH_WAYS() {
+    for options in both_ways() {
         let browser = Browser::open(options).await;
         log_in(&browser, &a).await;
         open(&browser, &b, "/admin").await;
