@@ -1,5 +1,6 @@
 //! Pages as people meet them, in a real browser.
 
+mod accessibility;
 mod instrument;
 mod operator;
 mod verification;

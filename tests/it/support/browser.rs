@@ -5,8 +5,10 @@
 
 mod axe;
 mod driver;
+mod keyboard;
 
 pub use axe::{assert_accessible, violations};
+pub use keyboard::{ENTER, TAB};
 pub use thirtyfour::cookie::{Cookie, SameSite};
 
 use std::path::Path;
