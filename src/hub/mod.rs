@@ -6,7 +6,7 @@
 mod mailbox;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Hub {
     changed: Mutex<HashMap<UserId, bool>>,
     change: Notify,
     sockets: AtomicUsize,
+    /// Whether every listener was told to end, and those that join are told at once.
+    is_closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -88,6 +90,10 @@ impl Hub {
             if !watched.is_live {
                 self.reconcile(user);
             }
+        }
+        // After it was put where a drain looks for it, so that one of the two sees the other.
+        if self.is_closed.load(Ordering::SeqCst) {
+            mailbox.end();
         }
         if kind == ListenerKind::Socket {
             self.sockets.fetch_add(1, Ordering::Relaxed);
@@ -167,16 +173,23 @@ impl Hub {
         }
     }
 
-    /// Tells every listener to end, evenly over `time`, and those that join meanwhile too. Ends when nobody is left.
+    /// Tells every listener to end, evenly over `time`, and those that join meanwhile too. Who joins later is told at
+    /// once. Ends when nobody is left.
     pub async fn drain(&self, time: Duration) {
         let end = Instant::now() + time;
+        // Listeners that should have been told by now, and a part of the next one.
+        let mut owed = 0.0;
         loop {
-            let listeners = self.not_yet_told();
             let left = end.saturating_duration_since(Instant::now());
-            let steps = usize::try_from(left.as_millis() / DRAIN_STEP.as_millis()).unwrap_or(0) + 1;
-            for listener in listeners.iter().take(listeners.len().div_ceil(steps)) {
+            if left.is_zero() {
+                self.is_closed.store(true, Ordering::SeqCst);
+            }
+            let listeners = self.not_yet_told();
+            owed += listeners.len() as f64 * (DRAIN_STEP.as_secs_f64() / left.as_secs_f64()).min(1.0);
+            for listener in listeners.iter().take(owed as usize) {
                 listener.end();
             }
+            owed = owed.fract();
             if lock(&self.users).is_empty() && left.is_zero() {
                 return;
             }
@@ -246,5 +259,49 @@ impl Drop for Listener {
             self.hub.sockets.fetch_sub(1, Ordering::Relaxed);
         }
         self.hub.leave(self.user, &self.mailbox);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(4);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_is_even_however_few_listen_and_who_comes_after_it_is_told_at_once() {
+        let hub = Arc::new(Hub::default());
+        let listeners: Vec<_> = (0..8).map(|_| hub.join(UserId::random(), ListenerKind::Socket)).collect();
+        let start = Instant::now();
+        let ends = join_all(listeners.into_iter().map(async |listener| {
+            assert_eq!(listener.next().await, Notice::End);
+            start.elapsed()
+        }));
+        let (mut ends, ()) = tokio::join!(ends, hub.drain(TIME));
+        ends.sort();
+        for (n, end) in (1..).zip(ends) {
+            let ideal = TIME * n / 8;
+            assert!(end.abs_diff(ideal) < TIME / 12, "{n}: {end:?} instead of {ideal:?}");
+        }
+        assert!(start.elapsed() >= TIME);
+        assert_eq!(hub.join(UserId::random(), ListenerKind::LongPoll).next().await, Notice::End);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_listeners_are_told_in_the_same_time() {
+        let hub = Arc::new(Hub::default());
+        let user = UserId::random();
+        let listeners: Vec<_> = (0..1000).map(|_| hub.join(user, ListenerKind::LongPoll)).collect();
+        let start = Instant::now();
+        let ends = join_all(listeners.into_iter().map(async |listener| {
+            listener.next().await;
+            start.elapsed()
+        }));
+        let (mut ends, ()) = tokio::join!(ends, hub.drain(TIME));
+        ends.sort();
+        assert!(ends[499].abs_diff(TIME / 2) <= 3 * DRAIN_STEP, "{:?}", ends[499]);
+        assert!(ends[999] <= TIME + 2 * DRAIN_STEP, "{:?}", ends[999]);
     }
 }

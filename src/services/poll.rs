@@ -41,7 +41,7 @@ impl Relay {
         };
         let since = Since::After(query.since);
         let mut passed = self.passed(&gate, self.store.poll_messages(&gate, since, query.count).await)?;
-        if passed.value.records.is_empty() && !query.wait.is_zero() && !self.shared.shutdown.is_draining() {
+        if passed.value.records.is_empty() && !query.wait.is_zero() {
             // The store's cursor may lie before one from the client's future, and must then be taken.
             let query = PollQuery { since: passed.value.cursor, ..query };
             passed.value = self.wait_for_messages(caller, query).await?;

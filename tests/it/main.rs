@@ -4,6 +4,7 @@ mod admin;
 mod architecture;
 mod bad_requests;
 mod bad_sockets;
+mod balancer;
 mod browser;
 mod channel_settings;
 mod channels;

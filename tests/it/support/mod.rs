@@ -1,5 +1,6 @@
 //! What the tests stand on: servers they start, clients they use, and patience with a deadline.
 
+pub mod balancer;
 pub mod browser;
 pub mod certificates;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod traffic;
 
 use std::future::Future;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long anything that should happen may take before the test fails. Generous, since machines are slow
@@ -48,6 +50,21 @@ pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A port for a server that goes away and comes back: none that the system gives to outgoing connections meanwhile.
+pub fn lasting_port() -> u16 {
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 18_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Other test runs on this machine start elsewhere.
+        let place = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + place).expect("below 65536");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Statics are not dropped: a small shell outlives the tests by a moment and runs what cleans up after them.

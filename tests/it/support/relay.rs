@@ -96,11 +96,7 @@ impl Setup {
 
     /// Starts a replica and waits until it listens (but not until it is ready).
     pub fn start_unready(&self) -> Replica {
-        let mut process = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(process.stdout.take().unwrap(), log.clone());
-        collect(process.stderr.take().unwrap(), log.clone());
-        let mut replica = Replica { process, port: 0, log };
+        let mut replica = Replica::run(self.command(), 0);
         replica.port = replica.listening_port();
         replica
     }
@@ -133,6 +129,15 @@ fn collect(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) {
 }
 
 impl Replica {
+    /// Runs a command that serves on this port, and keeps what it says.
+    pub(super) fn run(mut command: Command, port: u16) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(process.stdout.take().unwrap(), log.clone());
+        collect(process.stderr.take().unwrap(), log.clone());
+        Self { process, port, log }
+    }
+
     /// `http://127.0.0.1:<port>`
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
