@@ -21,11 +21,13 @@ use crate::domain::sealing::KeyRing;
 use crate::http::{self, HttpSettings};
 use crate::hub::Hub;
 use crate::services::error::Error;
-use crate::services::{Relay, Shared};
+use crate::services::{Relay, Shared, reseal};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError, WakeSink};
 use crate::workers::{outbox, pulse, store_health};
+
+pub use crate::services::reseal::Resealed;
 
 /// How long the head of a request may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -195,7 +197,7 @@ pub enum Patience {
     Hurry,
 }
 
-/// Why the store could not be proved to work.
+/// Why a command could not do its work on the store.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It could not be opened.
@@ -212,6 +214,34 @@ pub async fn probe(config: &Config) -> Result<&'static str, ProbeError> {
     store.probe().await?;
     store.close().await;
     Ok(store.kind())
+}
+
+/// Seals everything anew that is not sealed under the first of the keys, in the store these settings name; a `trial`
+/// only looks. `watch` is told now and then how far it is. Replicas may be at work on the same store, but for the
+/// embedded one, which a process has for itself.
+pub async fn reseal(
+    config: &Config,
+    trial: bool,
+    mut watch: impl FnMut(&ResealStep<'_>),
+) -> Result<Resealed, ProbeError> {
+    let (store, keys) = open_store(config, Arc::new(|_, _| {}))?;
+    watch(&ResealStep::Begun { store: store.kind(), keys: &keys });
+    let done = reseal::reseal(&*store, &keys, trial, |so_far| watch(&ResealStep::SoFar(so_far))).await;
+    store.close().await;
+    Ok(done?)
+}
+
+/// How far [`reseal`] is.
+pub enum ResealStep<'a> {
+    /// The store is open.
+    Begun {
+        /// Which store it is.
+        store: &'static str,
+        /// The keys in force.
+        keys: &'a KeyRing,
+    },
+    /// So much is done.
+    SoFar(&'a Resealed),
 }
 
 fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {

@@ -24,6 +24,8 @@ enum Command {
     Check,
     /// Exit 0 if the relay on this machine can take traffic, else 1
     Healthcheck,
+    /// Seal every secret in the store anew, under the first key of CHAOS_ENCRYPTION_KEY
+    Reseal(cli::reseal::ResealArguments),
     /// Make a webhook, or register a bot or a mailbox, and print every message that comes in
     Tail(cli::tail::TailArguments),
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             Command::Serve => cli::serve::run().await,
             Command::Check => cli::check::run().await,
             Command::Healthcheck => cli::healthcheck::run().await,
+            Command::Reseal(arguments) => cli::reseal::run(arguments).await,
             Command::Tail(arguments) => cli::tail::run(arguments).await,
         }
     })

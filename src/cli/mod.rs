@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod healthcheck;
+pub mod reseal;
 pub mod serve;
 pub mod tail;
 

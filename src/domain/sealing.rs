@@ -17,6 +17,8 @@ const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 12;
 /// Version of the sealed form, its first field.
 const FORM: &str = "s1";
+/// Hex digits of a key's id, the second field.
+const KEY_ID_LEN: usize = 8;
 
 /// What a sealed value belongs to. It is bound to the ciphertext, so that a value copied from one
 /// record to another does not open there.
@@ -62,7 +64,7 @@ impl RingKey {
     fn new(bytes: [u8; KEY_LEN]) -> Self {
         Self {
             // The first four bytes of the digest name the key without telling anything about it.
-            id: Digest::of(&bytes).to_hex()[..8].to_owned(),
+            id: Digest::of(&bytes).to_hex()[..KEY_ID_LEN].to_owned(),
             cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(bytes)),
         }
     }
@@ -116,6 +118,11 @@ impl KeyRing {
         hex::encode(bytes).into()
     }
 
+    /// The id of the key that seals, and those of the others that open.
+    pub fn ids(&self) -> (&str, impl Iterator<Item = &str>) {
+        (&self.keys[0].id, self.keys[1..].iter().map(|key| key.id.as_str()))
+    }
+
     /// Encrypts `secret` for its owner's record.
     pub fn seal(&self, owner: Owner<'_>, secret: &SecretString) -> String {
         let key = &self.keys[0];
@@ -146,6 +153,13 @@ impl KeyRing {
         let plain = key.cipher.decrypt(&Nonce::from(*nonce), payload).map_err(|_| UnsealError::Damaged)?;
         String::from_utf8(plain).map(Into::into).map_err(|_| UnsealError::Damaged)
     }
+}
+
+/// The id of the key that a value was sealed with; `None` for a text that is no sealed value.
+pub fn key_id(sealed: &str) -> Option<&str> {
+    let (id, body) = sealed.strip_prefix(FORM)?.strip_prefix('.')?.split_once('.')?;
+    let is_id = id.len() == KEY_ID_LEN && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_id && !body.is_empty()).then_some(id)
 }
 
 impl fmt::Debug for KeyRing {
@@ -185,6 +199,19 @@ mod tests {
         assert!(rotated.unseal(Owner::Deployment, &old).is_ok());
         let new = rotated.seal(Owner::Deployment, &"secret".into());
         assert_eq!(ring(&[1]).unseal(Owner::Deployment, &new).unwrap_err(), UnsealError::UnknownKey);
+    }
+
+    #[test]
+    fn a_sealed_value_names_its_key() {
+        let (one, both) = (ring(&[1]), ring(&[2, 1]));
+        let sealed = one.seal(Owner::Deployment, &"secret".into());
+        assert_eq!(key_id(&sealed), Some(one.ids().0));
+        let (first, others) = both.ids();
+        assert_eq!((first == one.ids().0, others.collect::<Vec<_>>()), (false, vec![one.ids().0]));
+        assert_eq!(key_id(&both.seal(Owner::Deployment, &"secret".into())), Some(first));
+        for odd in ["", "s1", "s1.", "s1.0123abcd", "s1.0123abcd.", "s2.0123abcd.x", "s1.0123abc.x", "s1.0123abcx.x"] {
+            assert_eq!(key_id(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod register;
 pub mod register_bot;
 pub mod register_mailbox;
 pub mod reply;
+pub mod reseal;
 pub mod responses;
 pub mod speak;
 pub mod tally;

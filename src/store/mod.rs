@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod operator;
 mod outbox;
 pub mod redis;
+mod sealed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub use outbox::{
     MAX_CONVERSATIONS, MAX_DEAD_LETTERS, MAX_QUESTIONS, MAX_QUEUED, ORIGIN_LIFE_MS, OutboxStore, QUESTION_LIFE_MS,
     Settlement, Taken,
 };
+
+pub use sealed::{SealedPage, SealedPlace, SealedRecord, SealedStore};
 
 /// How long messages, responses and what became of replies are kept, in milliseconds.
 pub const KEEP_MS: u64 = 24 * 60 * 60 * 1000;
@@ -109,6 +112,7 @@ pub trait Store:
     + OutboxStore
     + SocketStore
     + CounterStore
+    + SealedStore
     + operator::DirectoryStore
     + operator::HistoryStore
     + operator::PulseStore

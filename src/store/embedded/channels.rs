@@ -17,7 +17,7 @@ pub(super) fn live_owner(view: &dyn View, channel: &ChannelId) -> Result<Option<
     Ok(session.filter(|session| session.number == owner.session).map(|_| owner.user))
 }
 
-fn revision(view: &dyn View, key: &[u8]) -> Result<Option<u64>, Fault> {
+pub(super) fn revision(view: &dyn View, key: &[u8]) -> Result<Option<u64>, Fault> {
     view.get(key)?.map(|value| Ok(StoredChannel::read(value.value())?.revision)).transpose()
 }
 

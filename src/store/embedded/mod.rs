@@ -23,6 +23,7 @@ mod places;
 mod pulse;
 mod queues;
 mod replies;
+mod sealed;
 mod session_lists;
 mod sessions;
 mod shared;

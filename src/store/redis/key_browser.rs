@@ -43,17 +43,17 @@ const SLOTS: u16 = 16_384;
 
 /// Where a scan goes on: at this cursor of the node that has this slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    slot: u16,
-    cursor: u64,
+pub(super) struct Place {
+    pub(super) slot: u16,
+    pub(super) cursor: u64,
 }
 
 impl Place {
-    fn write(self) -> String {
+    pub(super) fn write(self) -> String {
         format!("{}.{}", self.slot, self.cursor)
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let (slot, cursor) = text.split_once('.')?;
         let place = Self { slot: slot.parse().ok()?, cursor: cursor.parse().ok()? };
         (place.slot < SLOTS).then_some(place)
@@ -75,7 +75,12 @@ const DIGITS_SHOWN: usize = 8;
 
 impl RedisStore {
     /// One step of a scan; gives the cursor of the next and what it found.
-    async fn scan(&self, place: Place, glob: Option<&str>, count: u64) -> Result<(u64, BTreeSet<String>), StoreError> {
+    pub(super) async fn scan(
+        &self,
+        place: Place,
+        glob: Option<&str>,
+        count: u64,
+    ) -> Result<(u64, BTreeSet<String>), StoreError> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(place.cursor);
         if let Some(glob) = glob {

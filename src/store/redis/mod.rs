@@ -19,6 +19,7 @@ mod messages;
 mod outbox;
 mod pulse;
 mod script;
+mod sealed;
 mod session_lists;
 mod sessions;
 mod sockets;

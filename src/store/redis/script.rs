@@ -109,4 +109,6 @@ scripts! {
     HISTORY_ENTRY = "history_entry" ["base"],
     REPLY_STATES = "reply_states" [],
     VIEW_KEY = "view_key" [],
+    REPLACE_FIELD = "replace_field" [],
+    REPLACE_VALUE = "replace_value" [],
 }
