@@ -1,11 +1,11 @@
-//! What every request meets first and every answer last: the request's id, CORS, the count of refusals, and the log
-//! line.
+//! What every request meets first and every answer last: the request's id, CORS and caching, the count of refusals,
+//! and the log line.
 
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
@@ -69,6 +69,12 @@ pub async fn edge(
     if !is_admin {
         add(headers, &CORS);
     }
+    // Nothing between here and the client keeps an answer, unless its handler allows it, or takes it for another type
+    // than it is.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), value);
     }

@@ -68,7 +68,7 @@ async fn a_preflight_allows_every_origin_what_clients_need() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_may_be_read_by_every_origin_whether_good_or_bad() {
+async fn every_answer_may_be_read_by_every_origin_and_is_kept_by_nobody() {
     let replica = Setup::on_redis().start().await;
     let exposed = set("Retry-After RateLimit-Limit RateLimit-Remaining RateLimit-Reset X-Request-Id Mcp-Session-Id");
     for (method, path, status) in [
@@ -84,6 +84,9 @@ async fn every_answer_may_be_read_by_every_origin_whether_good_or_bad() {
         assert_eq!(header(&answer, "Access-Control-Allow-Origin"), "*", "{path}");
         assert!(answer.headers().get("Access-Control-Allow-Credentials").is_none(), "{path}");
         assert!(exposed.is_subset(&list(&answer, "Access-Control-Expose-Headers")), "{path}");
+        // Many hold secrets or what people write: nobody on the way keeps them, or takes them for a page.
+        assert_eq!(header(&answer, "Cache-Control"), "no-store", "{path}");
+        assert_eq!(header(&answer, "X-Content-Type-Options"), "nosniff", "{path}");
         expect(answer, status).await;
     }
 }

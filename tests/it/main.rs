@@ -27,6 +27,7 @@ mod platform_stand_ins;
 mod pulse;
 mod redis_faults;
 mod redis_forms;
+mod resealing;
 mod sessions;
 mod slack;
 mod sockets;

@@ -316,3 +316,17 @@ async fn the_newest_responses_are_kept(bench: Bench) {
     let ResponsesOutcome::Page(page, _) = bench.store.read_responses(&all).await.unwrap() else { panic!("a page") };
     assert_eq!(page.records.len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_to_be_read_leaves_redis_with_the_next_message() {
+    let bench = Bench::redis();
+    let (session, id) = bench.session_with_channel().await;
+    let stream = format!("{{}}{{{}}}:messages", session.user);
+    let day_ago = Timestamp::now().millis() - chaos_relay::store::KEEP_MS;
+    for (at, content) in [(day_ago - 60_000, "old"), (day_ago + 60_000, "young")] {
+        bench.redis_cli(&["XADD", &stream, &format!("{at}-0"), "d", content]);
+    }
+    bench.append(&session.user, &id, "new").await;
+    let held = bench.redis_cli(&["XRANGE", &stream, "-", "+"]);
+    assert!(!held.contains("old") && held.contains("young") && held.contains("new"), "{held}");
+}

@@ -14,6 +14,7 @@ mod messages;
 mod outbox;
 mod pulse;
 mod redrive;
+mod sealed;
 mod sessions;
 mod settlements;
 mod sockets;

@@ -12,7 +12,8 @@ local function append(stream, last_key, now, cap, record)
   redis.call('XADD', stream, 'MAXLEN', '~', cap, id .. '-0', 'd', record)
   if math.floor(id / RENEWAL) ~= math.floor(last / RENEWAL) then
     redis.call('PEXPIRE', stream, DAY + 2 * RENEWAL)
-    redis.call('XTRIM', stream, 'MINID', '~', (id - DAY) .. '-0')
+    -- Exactly: what is too old to be read must not lie there for as long as its neighbours are young.
+    redis.call('XTRIM', stream, 'MINID', (id - DAY) .. '-0')
   end
   return id, last
 end
