@@ -38,7 +38,7 @@ const fn named(kind: Kind, names: Name) -> Kind {
 
 /// Every kind, in the order of the table.
 pub(super) static KINDS: &[Kind] = &[
-    masked(kind("session", "{user}:session", "a session", "90 days after its last use"), &["k", "a"]),
+    masked(kind("session", "{user}:session", "a session", "90 days after its last use"), &["k", "a", "p"]),
     kind("channels", "{user}:channels", "ids of a session's channels", "as the session"),
     masked(kind("channel", "{user}:channel:<id>", "a channel", "as the session"), &["s"]),
     kind("messages", "{user}:messages", "messages of a session", "about 500, a day after the last"),

@@ -177,8 +177,9 @@ async fn full_of_secrets(bench: &Bench) -> Vec<String> {
     };
     let user = UserId::random();
     let sealed_api_key = seal(Owner::ApiKey("u"), "the-api-key-itself");
-    let new =
-        NewSession { user, api_key: Digest::of(b"the-api-key-itself"), sealed_api_key, public_key: Some("P".into()) };
+    // Whoever knows a public key is given its session's API key.
+    let public_key = Some("the-public-key".to_owned());
+    let new = NewSession { user, api_key: Digest::of(b"the-api-key-itself"), sealed_api_key, public_key };
     let session: SessionRecord = bench.store.create_session(&new).await.unwrap();
     let bot = Bot { store: bench.store.clone(), session, id: ChannelId::random() };
     let mut channel = bot.channel();
@@ -226,7 +227,7 @@ async fn full_of_secrets(bench: &Bench) -> Vec<String> {
     let counts = Counts::new([1; 7]);
     bench.store.beat(&Beat { replica: &info, counts, recent: &[pointer] }).await.unwrap();
     bench.store.retire("bbbbbbbb").await.unwrap();
-    secrets.push("the-nonce-that-was-used".to_owned());
+    secrets.extend(["the-nonce-that-was-used", "the-public-key"].map(str::to_owned));
     for known in ["the-api-key-itself", "secret", "pairing-code", "the-admin-login"] {
         secrets.push(Digest::of(known.as_bytes()).to_hex());
     }
@@ -398,7 +399,7 @@ async fn every_type_of_a_value_is_shown_on_redis() {
         let key = format!("chaos:{{{user}}}:{key}");
         server.cli(&[&command[..1], &[key.as_str()], &command[1..]].concat());
     };
-    fill("session", &["HSET", "c", "1", "p", "two"]);
+    fill("session", &["HSET", "c", "1", "n", "two"]);
     fill("channels", &["SADD", "one", "two"]);
     fill("messages", &["XADD", "1-0", "d", "first"]);
     fill("messages", &["XADD", "2-0", "d", "second"]);
@@ -407,7 +408,7 @@ async fn every_type_of_a_value_is_shown_on_redis() {
     fill("queue:c:d", &["RPUSH", "first", "second"]);
     fill("last", &["PEXPIRE", "60000"]);
     for (kind, form, expected) in [
-        ("session", "hash", [("c", "1"), ("p", "two")].as_slice()),
+        ("session", "hash", [("c", "1"), ("n", "two")].as_slice()),
         ("channels", "set", &[("", "one"), ("", "two")]),
         ("messages", "stream", &[("2-0", "d: second"), ("1-0", "d: first")]),
         ("last", "string", &[("", "12")]),

@@ -33,7 +33,7 @@ pub(in crate::store::embedded) static KINDS: &[Kind] = &[
             ("created", Time),
             ("apiKey", Secret),
             ("sealedApiKey", Secret),
-            ("publicKey", Text),
+            ("publicKey", Secret),
         ],
     ),
     kind(("apikey", "k digest"), "whose an API key is", "as the session", (b"k", Rest::Digest), &[("user", Text)]),
