@@ -81,6 +81,8 @@ pub(super) struct EntryView {
     at: Instant,
     platform: String,
     channel: String,
+    /// The name that the channel has, if it is still there and has one.
+    channel_name: Option<String>,
     from: String,
     /// What it says; `None` if the record cannot be read.
     body: Option<Body>,
@@ -91,7 +93,12 @@ pub(super) struct EntryView {
 }
 
 impl EntryView {
-    pub(super) fn new(entry: &HistoryEntry, reply: Option<&ReplyState>) -> Self {
+    /// Of a history whose channels have these names.
+    pub(super) fn new<'a>(
+        entry: &HistoryEntry,
+        reply: Option<&ReplyState>,
+        name_of: impl Fn(&str) -> Option<&'a str>,
+    ) -> Self {
         let id = entry.record.id().map(|id| id.to_string());
         let message = read(entry);
         let key = id.clone().unwrap_or_else(|| format!("{}-{}", entry.direction.as_str(), entry.record.at.millis()));
@@ -104,6 +111,7 @@ impl EntryView {
             at: entry.record.at.into(),
             platform: message.as_ref().map(|message| channel_type(&message.channel_type)).unwrap_or_default(),
             channel: message.as_ref().map(|message| line(&message.channel_id)).unwrap_or_default(),
+            channel_name: message.as_ref().and_then(|message| name_of(&message.channel_id)).map(line),
             from: message.as_ref().map(|message| snippet(&message.from, FROM_CHARS)).unwrap_or_default(),
             body: message.as_ref().map(|message| Body::new(&message.content)),
             metadata: metadata.map(|metadata| visible(&metadata)),

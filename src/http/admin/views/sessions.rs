@@ -146,7 +146,11 @@ pub(in crate::http::admin) fn session(
     let entries = session.history.entries.iter();
     let reply =
         |entry: &crate::store::operator::HistoryEntry| entry.record.id().and_then(|id| session.replies.get(&id));
-    let entries: Vec<_> = entries.map(|entry| EntryView::new(entry, reply(entry))).collect();
+    let name_of = |id: &str| {
+        let channel = summary.channels.iter().find(|channel| channel.id.as_str() == id)?;
+        channel.name.as_deref().filter(|name| !name.is_empty())
+    };
+    let entries: Vec<_> = entries.map(|entry| EntryView::new(entry, reply(entry), name_of)).collect();
     let channels: Vec<_> = summary.channels.iter().map(|channel| ChannelView::new(channel, &summary.user)).collect();
     // A filter by a channel that is gone by now stays among the choices.
     let is_known = summary.channels.iter().any(|known| known.id.as_str() == channel);
