@@ -28,6 +28,7 @@ mod pulse;
 mod redis_faults;
 mod redis_forms;
 mod resealing;
+mod screenshots;
 mod sessions;
 mod slack;
 mod sockets;

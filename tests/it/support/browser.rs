@@ -14,6 +14,8 @@ pub use thirtyfour::cookie::{Cookie, SameSite};
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::capabilities::desiredcapabilities::Capabilities;
@@ -227,6 +229,14 @@ impl Browser {
     /// What a person sees of the page, as a PNG.
     pub async fn screenshot(&self) -> Vec<u8> {
         self.driver.screenshot_as_png().await.unwrap()
+    }
+
+    /// The page from its top down to this height in pixels, as a WebP of this quality (at most 100).
+    pub async fn webp(&self, height: u64, quality: u32) -> Vec<u8> {
+        let clip = json!({"x": 0, "y": 0, "width": 1280, "height": height, "scale": 1});
+        let wanted = json!({"format": "webp", "quality": quality, "captureBeyondViewport": true, "clip": clip});
+        let picture = self.driver.cdp().send_raw("Page.captureScreenshot", wanted).await.unwrap();
+        STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()
     }
 
     /// Runs the body of a function in the page and gives what it returns (or what the promise becomes that it
