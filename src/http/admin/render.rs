@@ -97,6 +97,9 @@ pub(super) fn problem_for(visit: &Visit, operator: &Operator, refusal: &Error) -
     refusal.log();
     let mut page = problem_page(refusal);
     frame(&mut page.context, visit, operator);
+    if let Some(back) = visit.came_from() {
+        page.context.insert("back", &back);
+    }
     with_retry(refusal, render(error::status(refusal), page))
 }
 

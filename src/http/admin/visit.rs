@@ -3,7 +3,7 @@
 use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{LOCATION, REFERER};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 
@@ -12,7 +12,7 @@ use super::notice::Notice;
 use super::render;
 use super::views::{Page, Section};
 use crate::http::client_ip::client_ip;
-use crate::http::request::{Query, json};
+use crate::http::request::{Query, header, json};
 use crate::http::{HttpError, HttpSettings, error};
 use crate::services::Relay;
 use crate::services::error::Error;
@@ -67,6 +67,16 @@ impl Visit {
         kept.extend_pairs(pairs.filter(|(name, _)| name != "notice" && name != "count"));
         let (path, kept) = (self.request.path(), kept.finish());
         if kept.is_empty() { path.to_owned() } else { format!("{path}?{kept}") }
+    }
+
+    /// The page that led here, if it is one of these. Browsers tell it, since the pages ask them to.
+    pub(super) fn came_from(&self) -> Option<String> {
+        let referrer = url::Url::parse(header(self.request.headers(), REFERER.as_str())?).ok()?;
+        let path = match referrer.query() {
+            Some(query) => format!("{}?{query}", referrer.path()),
+            None => referrer.path().to_owned(),
+        };
+        Some(path).filter(|path| safe_back(path).is_some() && *path != "/admin")
     }
 
     /// What was done on the way here.

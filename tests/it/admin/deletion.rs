@@ -88,6 +88,11 @@ async fn the_form_deletes_only_what_was_confirmed() {
     for wrong in ["", "delete", &client.user_id[1..9]] {
         assert_eq!(operator.send_form(&replica, &path, &[("confirm", wrong)]).await.status(), 400, "{wrong}");
     }
+    let form = operator.request(&replica, Method::POST, &path).header("Referer", format!("{}{path}", replica.url()));
+    let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+    let body = format!("csrf={}&confirm=no", operator.csrf(&replica).await);
+    let refused = form.body(body).send().await.unwrap().text().await.unwrap().replace("&#x2F;", "/");
+    assert!(refused.contains(&format!("href=\"{path}\"")), "the way back to the form: {refused}");
     assert_eq!(client.get(&replica, "/messages").await.status(), 200);
     let answer = operator.send_form(&replica, &path, &[("confirm", &client.user_id[..8])]).await;
     assert_eq!((answer.status().as_u16(), location(&answer)), (303, "/admin/sessions?notice=deleted"));
