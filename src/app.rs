@@ -24,7 +24,7 @@ use crate::services::error::Error;
 use crate::services::{Relay, Shared, reseal};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
-use crate::store::{Store, StoreError, WakeSink};
+use crate::store::{FormatError, Store, StoreError, WakeSink};
 use crate::workers::{outbox, pulse, store_health};
 
 pub use crate::services::reseal::Resealed;
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The embedded store could not be opened.
     #[error(transparent)]
     Store(#[from] embedded::OpenError),
+    /// The store's records are not for this relay.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The file with the encryption key cannot be used.
     #[error(
         "{path} cannot be used: {cause}. It holds the key that seals secrets; CHAOS_ENCRYPTION_KEY can be set instead"
@@ -95,7 +98,8 @@ pub struct App {
 
 impl App {
     /// Opens the store, binds the listener (unless one is passed in) and prepares everything else. A Redis
-    /// that is away does not keep a replica from starting: it is not ready until Redis is there.
+    /// that is away does not keep a replica from starting: it is not ready until Redis is there. Nor do replicas
+    /// whose format is older: it is not ready until they are gone.
     pub async fn build(config: &Config, listener: Option<TcpListener>) -> Result<Self, StartError> {
         let listener = match listener {
             Some(listener) => listener,
@@ -112,7 +116,12 @@ impl App {
             let shared = relay.shared.clone();
             relay.store.observe(Arc::new(move |call, time, is_ok| shared.metrics.store_called(call, time, is_ok)));
         }
-        store_health::check(&relay).await;
+        if let Err(StoreError::Format(refusal)) = store_health::check(&relay).await
+            && refusal.is_final()
+        {
+            relay.store.close().await;
+            return Err(refusal.into());
+        }
         if let Err(Error::Internal(cause)) = relay.public_key().await {
             relay.store.close().await;
             return Err(StartError::Sealed(cause));

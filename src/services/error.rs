@@ -146,7 +146,7 @@ impl Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) => Self::Unavailable(error),
+            StoreError::Away(_) | StoreError::Format(_) => Self::Unavailable(error),
             StoreError::Corrupt(_) => Self::Internal(error.to_string()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod contract;
 pub mod embedded;
+mod format;
 pub mod operator;
 mod outbox;
 pub mod redis;
@@ -23,6 +24,7 @@ pub use contract::{
     SocketStore,
 };
 
+pub use format::{FORMAT, FormatError};
 pub use outbox::{
     ANNOUNCED_AHEAD_MS, CONVERSATION_LIFE_MS, DEAD_LETTER_LIFE_MS, Delivery, DeliveryRequest, DueChannel,
     MAX_CONVERSATIONS, MAX_DEAD_LETTERS, MAX_QUESTIONS, MAX_QUEUED, ORIGIN_LIFE_MS, OutboxStore, QUESTION_LIFE_MS,
@@ -63,6 +65,9 @@ pub enum StoreError {
     /// The store holds something that this relay cannot read. Trying again does not help.
     #[error("the store holds a record that cannot be read: {0}")]
     Corrupt(String),
+    /// The store's records are not for this relay. It may be that they will be.
+    #[error(transparent)]
+    Format(#[from] FormatError),
 }
 
 /// What the store tells a replica about a user it watches.
@@ -126,7 +131,8 @@ pub trait Store:
     /// A handle for one worker thread, which may have a connection of its own. All handles are the same store.
     fn for_worker(&self) -> Arc<dyn Store>;
 
-    /// Whether the store answers, and whether its wakes are heard.
+    /// Whether the store answers, has records of a format for this relay, and whether its wakes are heard. A new store
+    /// is given this relay's format.
     async fn ping(&self) -> Result<Ping, StoreError>;
 
     /// Has every call told from now on, by all handles. The first observer stays.

@@ -3,22 +3,33 @@
 use std::time::Duration;
 
 use crate::services::Relay;
+use crate::store::StoreError;
 
 /// How often the store is asked.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until the replica stops.
 pub async fn run(relay: Relay) {
+    let mut told = None;
     loop {
-        check(&relay).await;
+        let refusal = match check(&relay).await {
+            Err(StoreError::Format(refusal)) => Some(refusal),
+            _ => None,
+        };
+        if let Some(refusal) = &refusal
+            && told.as_ref() != Some(refusal)
+        {
+            tracing::error!("{refusal}; requests are answered 503 until that changes");
+        }
+        told = refusal;
         if !relay.shared.shutdown.sleep(EVERY).await {
             return;
         }
     }
 }
 
-/// Asks once and notes the answer.
-pub async fn check(relay: &Relay) {
+/// Asks once, notes the answer and gives it.
+pub async fn check(relay: &Relay) -> Result<(), StoreError> {
     let answer = relay.store.ping().await;
     let is_news = relay.shared.store_health.set(answer.is_ok());
     if let Ok(ping) = &answer
@@ -29,11 +40,13 @@ pub async fn check(relay: &Relay) {
             None => tracing::error!("what is published is not heard: sockets are not woken; not ready until they are"),
         }
     }
-    match answer {
+    match &answer {
         Ok(_) if is_news => tracing::info!("the store is reachable"),
+        Err(StoreError::Format(_)) => {}
         Err(error) if is_news => {
             tracing::error!(%error, "the store is away; requests are answered 503 until it is back")
         }
         _ => {}
     }
+    answer.map(drop)
 }

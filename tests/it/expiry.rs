@@ -12,8 +12,8 @@ use crate::support::client::{Client, expect, signature};
 use crate::support::redis::RedisServer;
 use crate::support::relay::Setup;
 
-/// The one key that lives for ever: there is one of it in a deployment.
-const FOR_EVER: &str = "chaos:deployment-key";
+/// The keys that live for ever: there is one of each in a deployment.
+const FOR_EVER: [&str; 2] = ["chaos:deployment-key", "chaos:{deployment}:format"];
 /// Longest life of any other, in milliseconds: 92 days.
 const LONGEST: i64 = 92 * 24 * 60 * 60 * 1000;
 
@@ -37,7 +37,7 @@ async fn every_key_has_an_end() {
     expect(other.post(&relay, "/channels", &json!({"id": webhook.id})).await, 409).await;
 
     let keys = server.cli(&["--scan"]);
-    let keys: Vec<_> = keys.lines().filter(|key| *key != FOR_EVER).collect();
+    let keys: Vec<_> = keys.lines().filter(|key| !FOR_EVER.contains(&key.as_ref())).collect();
     let lists = ["{directory}:seen", "{directory}:created", "{directory}:names", "{directory}:of:"];
     for kind in
         ["session", "channels", "channel:", "messages", "last", "responses", "nonce", "once", "reply", "sockets"]
@@ -144,13 +144,15 @@ async fn a_session_in_use_lives_on_with_all_it_owns() {
         .collect();
     // As if it had been used last a week ago, and were to end in a minute.
     server.cli(&["HSET", &session, "n", "1"]);
-    for key in keys.iter().filter(|key| *key != FOR_EVER) {
+    for key in keys.iter().filter(|key| !FOR_EVER.contains(&key.as_ref())) {
         server.cli(&["PEXPIRE", key, "60000"]);
     }
     client.poll(&relay, "").await;
     crate::support::eventually("everything lives on", || async {
-        let lives =
-            keys.iter().filter(|key| *key != FOR_EVER).map(|key| server.cli(&["PTTL", key]).parse::<i64>().unwrap());
+        let lives = keys
+            .iter()
+            .filter(|key| !FOR_EVER.contains(&key.as_ref()))
+            .map(|key| server.cli(&["PTTL", key]).parse::<i64>().unwrap());
         lives.min().filter(|shortest| *shortest > 80 * 24 * 60 * 60 * 1000)
     })
     .await;

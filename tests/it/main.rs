@@ -17,6 +17,7 @@ mod edge;
 mod email;
 mod embedded;
 mod expiry;
+mod format;
 mod idempotency;
 mod keeping;
 mod limits;

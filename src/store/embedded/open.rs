@@ -11,14 +11,13 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageError
 
 use super::session_lists;
 use super::tables::{EXPIRY, META, RECORDS};
+use crate::store::format::{FIRST_FORMAT, FORMAT, FormatError, judge};
 
 /// Name of the store's file in the data directory.
 pub(super) const FILE_NAME: &str = "relay.redb";
 /// Only the relay's own user may look into the directory and the file: they hold secrets.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// The format of the records that this relay reads and writes.
-const FORMAT: u64 = 1;
 /// Name of the format in the file.
 const FORMAT_NAME: &str = "format";
 /// Memory for pages of the file, in bytes. The system caches the file as well.
@@ -39,14 +38,9 @@ pub enum OpenError {
     /// The file is no store, or a broken one.
     #[error("the store's file {0} is damaged ({1}); put a backup in its place, or move it away to start empty")]
     Damaged(PathBuf, String),
-    /// The file was written by a relay that is newer than this one.
-    #[error("the store's file {path} has format {found}, from a newer relay; this one knows formats up to {FORMAT}")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
+    /// The file's records are not for this relay.
+    #[error("{1} ({0})")]
+    Format(PathBuf, #[source] FormatError),
     /// The thread that writes could not be started.
     #[error("the store's writer could not be started: {0}")]
     Writer(#[source] io::Error),
@@ -76,7 +70,7 @@ pub(super) fn open_database(directory: &Path) -> Result<Database, OpenError> {
     let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(backend)))
         .map_err(|_| OpenError::Damaged(path.clone(), "its structure makes no sense".to_owned()))?;
     let database = opened.map_err(complaint)?;
-    check_format(&database, &path)?;
+    check_format(&database, &path, FORMAT)?;
     session_lists::list_existing(&database).map_err(|error| storage_error(&path, error))?;
     Ok(database)
 }
@@ -107,37 +101,38 @@ fn storage_error(path: &Path, error: StorageError) -> OpenError {
     }
 }
 
-/// Checks the format that the file names, and makes the tables in a new file.
-fn check_format(database: &Database, path: &Path) -> Result<(), OpenError> {
+/// Checks the format that the file names against the relay's own, which it is given if that is higher, and makes the
+/// tables in a new file. There is one process, so nobody needs the lower number any more.
+fn check_format(database: &Database, path: &Path, known: u64) -> Result<(), OpenError> {
     let damaged = |reason: &dyn std::fmt::Display| OpenError::Damaged(path.to_owned(), reason.to_string());
+    let unwritable = |error| match error {
+        redb::Error::Io(error) => OpenError::File(path.to_owned(), error),
+        other => damaged(&other),
+    };
     let read = database.begin_read().map_err(|error| damaged(&error))?;
     match read.open_table(META) {
         Ok(meta) => {
             let format = meta.get(FORMAT_NAME).map_err(|error| storage_error(path, error))?;
-            let format = format.and_then(|format| format.value().parse().ok());
-            match format {
-                Some(FORMAT) => Ok(()),
-                Some(found) if found > FORMAT => Err(OpenError::Newer { path: path.to_owned(), found }),
-                _ => Err(damaged(&"it does not name its format")),
-            }
+            let named = format.map(|format| format.value().parse()).transpose();
+            let named: Option<u64> = named.map_err(|_| damaged(&"its format is no number"))?;
+            judge(named.unwrap_or(FIRST_FORMAT), known).map_err(|error| OpenError::Format(path.to_owned(), error))?;
+            if named == Some(known) { Ok(()) } else { name_format(database, known).map_err(unwritable) }
         }
         Err(TableError::TableDoesNotExist(_)) => {
             let mut tables = read.list_tables().map_err(|error| storage_error(path, error))?;
             if tables.next().is_some() {
                 return Err(damaged(&"it belongs to another program"));
             }
-            make_tables(database).map_err(|error| match error {
-                redb::Error::Io(error) => OpenError::File(path.to_owned(), error),
-                other => damaged(&other),
-            })
+            name_format(database, known).map_err(unwritable)
         }
         Err(error) => Err(damaged(&error)),
     }
 }
 
-fn make_tables(database: &Database) -> Result<(), redb::Error> {
+/// Writes the format, and makes the tables if they are missing.
+fn name_format(database: &Database, format: u64) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(META)?.insert(FORMAT_NAME, FORMAT.to_string().as_str())?;
+    transaction.open_table(META)?.insert(FORMAT_NAME, format.to_string().as_str())?;
     transaction.open_table(RECORDS)?;
     transaction.open_table(EXPIRY)?;
     Ok(transaction.commit()?)
@@ -229,6 +224,30 @@ mod tests {
     }
 
     #[test]
+    fn a_format_is_raised_by_one_and_a_file_that_names_none_has_the_first() {
+        let directory = Directory::new();
+        let path = directory.path().join(FILE_NAME);
+        let database = open_database(directory.path()).unwrap();
+        let named = || {
+            let meta = database.begin_read().unwrap().open_table(META).unwrap();
+            meta.get(FORMAT_NAME).unwrap().map(|named| named.value().to_owned())
+        };
+        assert_eq!(named(), Some(FORMAT.to_string()));
+        check_format(&database, &path, FORMAT).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(META).unwrap().remove(FORMAT_NAME).unwrap();
+        transaction.commit().unwrap();
+        for known in [FIRST_FORMAT, FIRST_FORMAT + 1] {
+            check_format(&database, &path, known).unwrap();
+            assert_eq!(named(), Some(known.to_string()));
+        }
+        for known in [FIRST_FORMAT, FIRST_FORMAT + 3] {
+            assert!(matches!(check_format(&database, &path, known), Err(OpenError::Format(..))), "{known}");
+            assert_eq!(named(), Some((FIRST_FORMAT + 1).to_string()), "left alone");
+        }
+    }
+
+    #[test]
     fn a_newer_format_and_a_stranger_are_refused_with_a_clear_sentence() {
         let directory = Directory::new();
         let database = open_database(directory.path()).unwrap();
@@ -237,7 +256,8 @@ mod tests {
         transaction.commit().unwrap();
         drop(database);
         let sentence = refusal(directory.path()).to_string();
-        assert!(sentence.ends_with("has format 2, from a newer relay; this one knows formats up to 1"), "{sentence}");
+        let beginning = "the store has format 2, from a newer relay; this one knows formats up to 1 (/";
+        assert!(sentence.starts_with(beginning) && sentence.ends_with("/relay.redb)"), "{sentence}");
 
         let other = Directory::new();
         let database = Builder::new().create(other.path().join(FILE_NAME)).unwrap();

@@ -11,7 +11,7 @@ use crate::store::Wake;
 
 type Bytes = &'static [u8];
 
-/// What the file says about itself: its format.
+/// What the file says about itself: the format of its records, see [`crate::store::FORMAT`].
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// All records. One table, so that what belongs together lies together and a commit writes few pages.
 pub(super) const RECORDS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("records");

@@ -24,7 +24,8 @@ use redis::{
 pub use target::{InvalidRedisUrl, RedisTarget};
 pub use tls::{InvalidPem, RedisCertificates};
 
-use super::script::Script;
+use super::format::Agreement;
+use super::script::{AGREE_ON_FORMAT, Script};
 use crate::store::{CallObserver, StoreError};
 use cluster::ClusterLink;
 use master::MasterLink;
@@ -59,6 +60,7 @@ pub(super) struct Route {
     way: Way,
     certificates: Option<RedisCertificates>,
     copies: u8,
+    format: Arc<Agreement>,
     observer: Arc<OnceLock<CallObserver>>,
 }
 
@@ -70,14 +72,14 @@ enum Way {
 }
 
 impl Route {
-    pub(super) fn new(target: RedisTarget) -> Self {
+    pub(super) fn new(target: RedisTarget, format: Arc<Agreement>) -> Self {
         let certificates = target.certificates;
         let way = match target.form {
             Form::Single(info) => Way::Single(info),
             Form::Cluster(nodes) => Way::Cluster(nodes),
             Form::Sentinel(form) => Way::Master(Arc::new(Sentinels::new(*form, certificates.clone()))),
         };
-        Self { way, certificates, copies: target.copies, observer: Arc::default() }
+        Self { way, certificates, copies: target.copies, format, observer: Arc::default() }
     }
 
     /// Has the calls of all links told.
@@ -108,6 +110,7 @@ impl Route {
 pub(super) struct Link {
     form: LinkForm,
     observer: Arc<OnceLock<CallObserver>>,
+    format: Arc<Agreement>,
 }
 
 enum LinkForm {
@@ -147,7 +150,7 @@ impl Link {
             Way::Cluster(nodes) => LinkForm::Cluster(ClusterLink::new(nodes, certificates, push)),
             Way::Master(sentinels) => LinkForm::Master(MasterLink::new(sentinels.clone(), push)),
         };
-        Self { form, observer: route.observer.clone() }
+        Self { form, format: route.format.clone(), observer: route.observer.clone() }
     }
 
     /// Does a call over this link in another way, and tells how it went.
@@ -175,6 +178,25 @@ impl Link {
                 Connection::Master(connection, number)
             }
         })
+    }
+
+    /// A connection to records whose format is known to be for this relay.
+    async fn sound_connection(&self) -> Result<Connection, StoreError> {
+        let mut connection = self.connection().await?;
+        if !self.format.is_reached() {
+            self.ask_for_format(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn ask_for_format(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let answer = self.evaluate(connection, &AGREE_ON_FORMAT, &self.format.call()).await?;
+        self.format.read(answer)
+    }
+
+    /// Asks for the format of the records, whether it is known or not.
+    pub(super) async fn agree_on_format(&self) -> Result<(), StoreError> {
+        in_time(async { self.ask_for_format(&mut self.connection().await?).await }).await
     }
 
     /// Gives a connection up if what came of a call says that it is of no use any more. (Those of a Cluster
@@ -214,17 +236,24 @@ impl Link {
 
     /// Whether the server answers and, where a master was asked for, still is one.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let LinkForm::Master(link) = &self.form else { return self.command(&redis::cmd("PING")).await.map(drop) };
+        let LinkForm::Master(link) = &self.form else {
+            return in_time(async {
+                let mut connection = self.connection().await?;
+                Ok(self.run(&mut connection, &redis::cmd("PING")).await.map(drop)?)
+            })
+            .await;
+        };
         in_time(async {
+            // Not a call on the records: a master is asked for its role whatever they are.
             let mut connection = self.connection().await?;
             let role = self.run(&mut connection, &redis::cmd("ROLE")).await?;
-            if matches!(Role::from_redis_value(role)?, Role::Primary { .. }) {
+            if matches!(Role::from_redis_value(role).map_err(RedisError::from)?, Role::Primary { .. }) {
                 return Ok(());
             }
             if let Connection::Master(_, number) = connection {
                 link.give_up(number);
             }
-            Err((ErrorKind::Io, "the master became a replica").into())
+            Err(StoreError::Away("the master became a replica".to_owned()))
         })
         .await
     }
@@ -232,8 +261,8 @@ impl Link {
     /// Runs one command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, StoreError> {
         let call = in_time(async {
-            let mut connection = self.connection().await?;
-            self.run(&mut connection, command).await
+            let mut connection = self.sound_connection().await?;
+            Ok(self.run(&mut connection, command).await?)
         });
         observed(&self.observer, "command", call).await
     }
@@ -241,24 +270,28 @@ impl Link {
     /// Runs a script by its digest, and by its source where the server does not know it (yet, or any more).
     pub(super) async fn script(&self, script: &Script, call: &Cmd) -> Result<Value, StoreError> {
         let run = in_time(async {
-            let mut connection = self.connection().await?;
-            match self.run(&mut connection, call).await {
-                Err(error) if is_unknown_script(&error) => self.run(&mut connection, &script.with_source(call)).await,
-                answer => answer,
-            }
+            let mut connection = self.sound_connection().await?;
+            Ok(self.evaluate(&mut connection, script, call).await?)
         });
         observed(&self.observer, script.name, run).await
+    }
+
+    async fn evaluate(&self, connection: &mut Connection, script: &Script, call: &Cmd) -> RedisResult<Value> {
+        match self.run(connection, call).await {
+            Err(error) if is_unknown_script(&error) => self.run(connection, &script.with_source(call)).await,
+            answer => answer,
+        }
     }
 
     /// Runs one command on the primary that has this slot; on the server itself where there is no Cluster.
     pub(super) async fn on_node(&self, slot: u16, command: &Cmd) -> Result<Value, StoreError> {
         in_time(async {
-            match self.connection().await? {
+            match self.sound_connection().await? {
                 Connection::Cluster(mut cluster) => {
                     let node = SingleNodeRoutingInfo::SpecificNode(SlotRoute::new(slot, SlotAddr::Master));
-                    cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await
+                    Ok(cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await?)
                 }
-                mut other => self.run(&mut other, command).await,
+                mut other => Ok(self.run(&mut other, command).await?),
             }
         })
         .await
@@ -268,7 +301,7 @@ impl Link {
     /// share. Gives an answer for each.
     pub(super) async fn batch(&self, commands: &Pipeline) -> Result<Vec<RedisResult<Value>>, StoreError> {
         in_time(async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.sound_connection().await?;
             let count = commands.len();
             let answers = match &mut connection {
                 Connection::Single(connection, _) => connection.req_packed_commands(commands, 0, count).await,
@@ -310,12 +343,12 @@ impl Link {
     pub(super) async fn subscribe(&self, channel: &str, join: bool) -> Result<(), StoreError> {
         in_time(async {
             if let LinkForm::Cluster(link) = &self.form {
-                return link.subscribe(channel, join).await;
+                return Ok(link.subscribe(channel, join).await?);
             }
             let mut connection = self.connection().await?;
             let mut command = redis::cmd(if join { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" });
             command.arg(channel);
-            self.run(&mut connection, &command).await.map(drop)
+            Ok(self.run(&mut connection, &command).await.map(drop)?)
         })
         .await
     }
@@ -333,15 +366,22 @@ async fn observed<T>(
     answer
 }
 
-async fn in_time<T>(call: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
+async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(answer) => answer.map_err(|error| away(&error)),
+        Ok(answer) => answer,
         Err(_) => Err(StoreError::Away(format!("no answer within {} ms", CALL_TIMEOUT.as_millis()))),
     }
 }
 
 /// The error of a call. What a server answers with an error (loading, read-only, out of memory) is as
 /// good as its absence: the caller can only try again later. Arguments never appear in these texts.
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+/// The same from a reference.
 pub(super) fn away(error: &RedisError) -> StoreError {
     StoreError::Away(error.to_string())
 }

@@ -32,6 +32,7 @@
 //! | `limit:<counter>` | counter | – | the limit's window |
 //! | `deployment-key` | string | one | for ever |
 //! | `probe:<random>` | string | – | 10 s |
+//! | `{deployment}:format` | string, number of the [`FORMAT`](crate::store::FORMAT) of the records | one | for ever |
 //! | `{deployment}:replicas` | sorted set of replicas by their last heartbeat | replicas alive | 15 s after the last heartbeat of any |
 //! | `{deployment}:replica-info` | hash, replica to what it says of itself | the same | the same |
 //! | `{deployment}:minute:<number>` | hash, counter to count, of one minute since the epoch | 7 fields | 65 min after its last count |
@@ -254,6 +255,10 @@ impl Keys {
     /// A key of the whole deployment. All of them share a slot, which is no user's.
     fn of_deployment(&self, rest: &str) -> String {
         format!("{}{{deployment}}:{rest}", self.prefix)
+    }
+
+    pub(super) fn format(&self) -> String {
+        self.of_deployment("format")
     }
 
     pub(super) fn replicas(&self) -> String {

@@ -66,6 +66,7 @@ pub(super) static KINDS: &[Kind] = &[
     kind("outbox-retrying", "{outbox:<type>}:retrying", "replies that are tried again", "50 h after the last"),
     kind("outbox-failed", "{outbox:<type>}:failed", "replies that failed", "10000, 7 days after the last"),
     kind("outbox-places", "{outbox:<type>}:places", "whose the listed replies are", "7 days after the last"),
+    kind("format", "{deployment}:format", "format of the records", "for ever"),
     kind("replicas", "{deployment}:replicas", "replicas by their last heartbeat", "15 s after the last"),
     kind("replica-info", "{deployment}:replica-info", "what replicas say of themselves", "15 s after the last"),
     kind("minute", "{deployment}:minute:<number>", "counts of a minute", "65 min"),

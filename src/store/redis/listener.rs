@@ -11,6 +11,7 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 
 use super::connection::{Link, Route};
+use super::format::Agreement;
 use super::keys::Keys;
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::message::StoredRecord;
@@ -42,13 +43,16 @@ impl Watched {
 }
 
 impl Listener {
-    pub(super) fn new(route: &Route, keys: &Keys, sink: WakeSink) -> Self {
+    pub(super) fn new(route: &Route, keys: &Keys, format: Arc<Agreement>, sink: WakeSink) -> Self {
         let watched = Arc::new(Watched::default());
         let own = UserId::random();
         let (voice, heard) = watch::channel(String::new());
         let (keys, pushed) = (keys.clone(), watched.clone());
         let own_channel = keys.echo(&own);
         let push = Arc::new(move |info: PushInfo| {
+            if info.kind == PushKind::Disconnection {
+                format.forget();
+            }
             if info.kind == PushKind::SMessage
                 && let [Value::BulkString(channel), Value::BulkString(text)] = &info.data[..]
                 && channel == own_channel.as_bytes()

@@ -9,6 +9,7 @@ mod channels;
 mod connection;
 mod delivery_desk;
 mod directory;
+mod format;
 mod history;
 mod key_browser;
 mod keys;
@@ -32,8 +33,9 @@ use redis::Value;
 
 pub use connection::{InvalidPem, InvalidRedisUrl, RedisCertificates, RedisTarget};
 
-use super::{CallObserver, Ping, Store, StoreError, WakeSink};
+use super::{CallObserver, FORMAT, Ping, Store, StoreError, WakeSink};
 use connection::{Link, Route};
+use format::Agreement;
 use keys::Keys;
 use listener::Listener;
 use writes::Writes;
@@ -46,6 +48,7 @@ const PROBE_LIFE_MS: u64 = 10_000;
 pub struct RedisStore {
     route: Route,
     keys: Keys,
+    format: Arc<Agreement>,
     link: Arc<Link>,
     /// For what a caller is told about once it is done.
     writes: Writes,
@@ -56,15 +59,21 @@ impl RedisStore {
     /// A store that connects when it is first used. `prefix` starts every key, so that a server may be
     /// shared; wakes of watched users go to `sink`.
     pub fn new(target: RedisTarget, prefix: &str, sink: WakeSink) -> Self {
-        let keys = Keys::new(prefix);
-        let route = Route::new(target);
-        let listener = Arc::new(Listener::new(&route, &keys, sink));
-        Self::with_links(route, keys, listener)
+        Self::of_format(FORMAT, target, prefix, sink)
     }
 
-    fn with_links(route: Route, keys: Keys, listener: Arc<Listener>) -> Self {
+    /// The same as a relay with another [`FORMAT`] has it.
+    pub fn of_format(format: u64, target: RedisTarget, prefix: &str, sink: WakeSink) -> Self {
+        let keys = Keys::new(prefix);
+        let format = Arc::new(Agreement::new(&keys, format));
+        let route = Route::new(target, format.clone());
+        let listener = Arc::new(Listener::new(&route, &keys, format.clone(), sink));
+        Self::with_links(route, keys, format, listener)
+    }
+
+    fn with_links(route: Route, keys: Keys, format: Arc<Agreement>, listener: Arc<Listener>) -> Self {
         let link = Arc::new(Link::new(&route));
-        Self { writes: Writes::new(&route, &link), route, keys, link, listener }
+        Self { writes: Writes::new(&route, &link), route, keys, format, link, listener }
     }
 }
 
@@ -75,15 +84,20 @@ impl Store for RedisStore {
     }
 
     fn for_worker(&self) -> Arc<dyn Store> {
-        Arc::new(Self::with_links(self.route.clone(), self.keys.clone(), self.listener.clone()))
+        Arc::new(Self::with_links(self.route.clone(), self.keys.clone(), self.format.clone(), self.listener.clone()))
     }
 
     async fn ping(&self) -> Result<Ping, StoreError> {
         // The connection that listens has no other calls by which a silent end would show.
-        let (called, heard, ()) = tokio::join!(self.link.check(), self.listener.link.check(), self.route.look_after());
-        match called.and(heard) {
+        let asked = async { tokio::join!(self.link.agree_on_format(), self.link.check(), self.listener.link.check()) };
+        let ((agreed, called, heard), ()) = tokio::join!(asked, self.route.look_after());
+        match agreed.and(called).and(heard) {
             Ok(()) => Ok(Ping { round_trip: self.listener.echo(&self.keys, &self.link).await }),
-            Err(error) => Err(self.link.diagnose().await.map_or(error, StoreError::Away)),
+            Err(error @ StoreError::Away(_)) => {
+                self.format.forget();
+                Err(self.link.diagnose().await.map_or(error, StoreError::Away))
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -28,11 +28,15 @@ struct StoredInfo {
     uptime: u64,
     sockets: u64,
     draining: bool,
+    /// Of the records it writes. Read by the script that raises the number, where none counts as the first.
+    #[serde(skip_deserializing)]
+    format: u64,
 }
 
-impl From<&ReplicaInfo> for StoredInfo {
-    fn from(info: &ReplicaInfo) -> Self {
+impl StoredInfo {
+    fn new(info: &ReplicaInfo, format: u64) -> Self {
         Self {
+            format,
             host: info.host.clone(),
             version: info.version.clone(),
             uptime: info.uptime,
@@ -63,7 +67,7 @@ fn read_replica(value: Value) -> Result<Option<ReplicaStatus>, StoreError> {
     let mut row = Answer::new(value)?;
     let (id, heartbeat) = (row.text()?, Timestamp::from_millis(row.number()?));
     let info = row.optional_text()?.and_then(|info| serde_json::from_str::<StoredInfo>(&info).ok());
-    Ok(info.map(|StoredInfo { host, version, uptime, sockets, draining }| {
+    Ok(info.map(|StoredInfo { host, version, uptime, sockets, draining, .. }| {
         let info = ReplicaInfo { id, host, version, uptime, sockets, is_draining: draining };
         ReplicaStatus { info, heartbeat }
     }))
@@ -123,7 +127,7 @@ impl RedisStore {
 #[async_trait]
 impl PulseStore for RedisStore {
     async fn beat(&self, beat: &Beat<'_>) -> Result<(), StoreError> {
-        let info = StoredInfo::from(beat.replica);
+        let info = StoredInfo::new(beat.replica, self.format.known());
         let mut call = script::BEAT.call(&self.pulse_keys());
         call.arg(&beat.replica.id)
             .arg(serde_json::to_string(&info).expect("texts and numbers serialise"))

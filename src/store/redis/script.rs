@@ -89,6 +89,7 @@ scripts! {
     REPLY_STATUS = "reply_status" ["base" "limit" "touch" "gate"],
     READ_RESPONSES = "read_responses" ["base" "limit" "read"],
     HOLD_SOCKET = "hold_socket" ["base" "touch" "read"],
+    AGREE_ON_FORMAT = "agree_on_format" ["base"],
     BEAT = "beat" ["base"],
     PULSE = "pulse" ["base"],
     OPEN_ADMIN_SESSION = "open_admin_session" ["base"],

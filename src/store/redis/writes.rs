@@ -167,9 +167,12 @@ async fn run(link: &Link, copies: u8, batch: Vec<Write>, call: impl Fn(&Write) -
             }
         }
         Err(error) => {
-            let (StoreError::Away(cause) | StoreError::Corrupt(cause)) = error;
+            let refuse = || match &error {
+                StoreError::Away(cause) | StoreError::Corrupt(cause) => StoreError::Away(cause.clone()),
+                StoreError::Format(refusal) => StoreError::Format(refusal.clone()),
+            };
             for write in batch {
-                let _ = write.done.send(Err(StoreError::Away(cause.clone())));
+                let _ = write.done.send(Err(refuse()));
             }
         }
     }
