@@ -34,6 +34,12 @@ impl RedisCluster {
             .await;
             master.is_followed_by(1).await;
         }
+        // A replica that is there may still be busy with becoming one: each has to take a write first.
+        for (n, master) in (0..).zip(&cluster.nodes) {
+            let holds = |key: &String| cluster.slot_of(key) * 3 / SLOTS == n;
+            let key = (0..).map(|n| format!("probe{n}")).find(holds).unwrap();
+            eventually("a replica takes writes", || async { (master.write_and_wait(&key) == "1").then_some(()) }).await;
+        }
         cluster
     }
 

@@ -1,6 +1,7 @@
 //! Real Redis servers.
 
 use std::io::Read as _;
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -87,6 +88,17 @@ impl RedisServer {
 }
 
 impl RedisServer {
+    /// Writes a key that lives for a moment; gives how many replicas had it within half a second.
+    pub fn write_and_wait(&self, key: &str) -> String {
+        let mut client = Command::new("redis-cli");
+        client.args(["-p", &self.port().to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut client = client.spawn().unwrap();
+        let commands = format!("SET {key} x PX 1\nWAIT 1 500\n");
+        client.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+        let output = client.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().trim().to_owned()
+    }
+
     /// Waits until it has so many replicas, and they have everything.
     pub async fn is_followed_by(&self, count: usize) {
         eventually("the replicas of Redis have caught up", || async {
