@@ -38,7 +38,8 @@ impl RedisCluster {
         for (n, master) in (0..).zip(&cluster.nodes) {
             let holds = |key: &String| cluster.slot_of(key) * 3 / SLOTS == n;
             let key = (0..).map(|n| format!("probe{n}")).find(holds).unwrap();
-            eventually("a replica takes writes", || async { (master.write_and_wait(&key) == "1").then_some(()) }).await;
+            eventually("a replica takes writes", || async { (master.write_and_wait(&key, 1) == "1").then_some(()) })
+                .await;
         }
         cluster
     }

@@ -88,12 +88,12 @@ impl RedisServer {
 }
 
 impl RedisServer {
-    /// Writes a key that lives for a moment; gives how many replicas had it within half a second.
-    pub fn write_and_wait(&self, key: &str) -> String {
+    /// Writes a key that lives for a moment; gives how many replicas had it within half a second, of so many.
+    pub fn write_and_wait(&self, key: &str, count: usize) -> String {
         let mut client = Command::new("redis-cli");
         client.args(["-p", &self.port().to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut client = client.spawn().unwrap();
-        let commands = format!("SET {key} x PX 1\nWAIT 1 500\n");
+        let commands = format!("SET {key} x PX 1\nWAIT {count} 500\n");
         client.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
         let output = client.wait_with_output().unwrap();
         String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().trim().to_owned()
@@ -105,7 +105,10 @@ impl RedisServer {
             let info = self.cli(&["INFO", "REPLICATION"]);
             let offset = info.lines().find_map(|line| line.trim().strip_prefix("master_repl_offset:"))?;
             let all = format!("state=online,offset={offset},");
-            (info.matches(",state=").count() == count && info.matches(&all).count() == count).then_some(())
+            let is_there = info.matches(",state=").count() == count && info.matches(&all).count() == count;
+            // One that is there may still be busy with becoming a replica.
+            let takes_writes = count == 0 || self.write_and_wait("probe", count) == count.to_string();
+            (is_there && takes_writes).then_some(())
         })
         .await;
     }
