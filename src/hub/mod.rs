@@ -44,7 +44,8 @@ pub struct Hub {
 struct Watched {
     listeners: Vec<Arc<Mailbox>>,
     is_live: bool,
-    live: Arc<Notify>,
+    /// Told when the watch is there; made by the first who waits for it, and let go then.
+    live: Option<Arc<Notify>>,
 }
 
 /// Locks; a panic of another holder leaves these maps whole, since no code between lock and unlock can panic half-way.
@@ -86,6 +87,8 @@ impl Hub {
         {
             let mut users = lock(&self.users);
             let watched = users.entry(user).or_default();
+            // Most users have one listener.
+            watched.listeners.reserve_exact(1);
             watched.listeners.push(mailbox.clone());
             if !watched.is_live {
                 self.reconcile(user);
@@ -169,7 +172,9 @@ impl Hub {
     fn set_live(&self, user: &UserId) {
         if let Some(watched) = lock(&self.users).get_mut(user) {
             watched.is_live = true;
-            watched.live.notify_waiters();
+            if let Some(live) = watched.live.take() {
+                live.notify_waiters();
+            }
         }
     }
 
@@ -226,10 +231,10 @@ impl Listener {
     /// time is up; says which.
     pub async fn live(&self, at_most: Duration) -> bool {
         let live = {
-            let users = lock(&self.hub.users);
-            match users.get(&self.user) {
+            let mut users = lock(&self.hub.users);
+            match users.get_mut(&self.user) {
                 Some(watched) if watched.is_live => return true,
-                Some(watched) => watched.live.clone(),
+                Some(watched) => watched.live.get_or_insert_default().clone(),
                 None => return false,
             }
         };

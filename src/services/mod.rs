@@ -103,6 +103,7 @@ pub struct Shared {
     pub host_name: String,
     /// This replica, new with each start.
     pub replica: Uuid,
+    replica_name: Arc<str>,
     started: Instant,
     sessions: SessionCache,
     owners: Cache<ChannelId, UserId>,
@@ -117,6 +118,7 @@ impl Shared {
     pub fn new(config: &Config, keys: KeyRing, hub: Arc<Hub>, client: ApiClient) -> Self {
         let bases = &config.api_bases;
         let email = config.email.domain.clone().zip(config.email.api_key.clone());
+        let replica = Uuid::new_v4();
         Self {
             keys,
             limits: config.limits,
@@ -148,7 +150,8 @@ impl Shared {
             store_health: StoreHealth::default(),
             tally: Tally::default(),
             host_name: config.host_name.clone(),
-            replica: Uuid::new_v4(),
+            replica,
+            replica_name: replica.as_simple().to_string()[..8].into(),
             started: Instant::now(),
             sessions: SessionCache::default(),
             owners: Cache::new(OWNERS_CACHED),
@@ -159,10 +162,8 @@ impl Shared {
     }
 
     /// The first eight hex digits of this replica's id: what it is called where many are listed.
-    pub fn replica_name(&self) -> String {
-        let mut name = self.replica.as_simple().to_string();
-        name.truncate(8);
-        name
+    pub fn replica_name(&self) -> &Arc<str> {
+        &self.replica_name
     }
 
     /// Counts a message that was given to a client.

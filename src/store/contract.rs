@@ -1,5 +1,7 @@
 //! The methods of a store, grouped by what they keep, with their questions and answers.
 
+use std::sync::Arc;
+
 use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
@@ -402,8 +404,8 @@ pub struct SocketLease {
     pub api_key: Digest,
     /// The socket.
     pub socket: SocketId,
-    /// The replica that holds it, as [`super::operator::ReplicaInfo::id`].
-    pub replica: String,
+    /// The replica that holds it, as [`super::operator::ReplicaInfo::id`]. One name for all its sockets.
+    pub replica: Arc<str>,
     /// The place it was given before; `None` when it opens.
     pub place: Option<String>,
     /// How many places a session has.

@@ -63,7 +63,7 @@ impl Heart {
     fn describe(&self) -> ReplicaInfo {
         let shared = &self.relay.shared;
         ReplicaInfo {
-            id: shared.replica_name(),
+            id: shared.replica_name().to_string(),
             host: shared.host_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: u64::try_from(shared.uptime().as_millis()).unwrap_or(u64::MAX),
@@ -90,7 +90,7 @@ impl Heart {
         {
             tracing::debug!(%error, "what was counted last is lost");
         }
-        if let Err(error) = store.retire(&shared.replica_name()).await {
+        if let Err(error) = store.retire(shared.replica_name()).await {
             tracing::debug!(%error, "the replica was not struck off; it lapses by itself");
         }
     }

@@ -45,7 +45,7 @@ pub async fn open(
         user: caller.user,
         api_key: caller.api_key,
         socket: SocketId::random(),
-        replica: relay.shared.replica_name(),
+        replica: relay.shared.replica_name().clone(),
         place: None,
         cap: relay.shared.sockets_per_session,
     };

@@ -326,10 +326,15 @@ impl Pump {
 }
 
 /// Waits for a frame to be taken towards the peer, within what a peer may take.
-async fn in_time(sending: impl Future<Output = Result<(), Closed>>) -> Result<(), End> {
-    match timeout(SEND_TIMEOUT, sending).await {
-        Ok(sent) => Ok(sent?),
-        Err(_) => Err(End::TooSlow),
+///
+/// Boxed, since the room for it would otherwise be part of every idle socket, half a KiB each.
+fn in_time(sending: impl Future<Output = Result<(), Closed>>) -> impl Future<Output = Result<(), End>> {
+    let sending = Box::pin(timeout(SEND_TIMEOUT, sending));
+    async {
+        match sending.await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(End::TooSlow),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn frame(context: &mut Context, visit: &Visit, operator: &Operator) {
     context.insert("csrf", &operator.csrf_token());
     context.insert("path", &visit.path());
     context.insert("store", visit.relay.store.kind());
-    context.insert("replica", &visit.relay.shared.replica_name());
+    context.insert("replica", &**visit.relay.shared.replica_name());
     if let Some(notice) = visit.notice() {
         context.insert("notice", &notice);
     }

@@ -44,7 +44,7 @@ impl Relay {
         let store_time = asked.elapsed();
         let recent = pulse.recent.iter().cloned().zip(entries);
         let recent = recent.filter_map(|(pointer, entry)| Some(Recent { pointer, entry: entry? })).collect();
-        let replica = self.shared.replica_name();
+        let replica = self.shared.replica_name().to_string();
         // Of itself a replica knows better than its last heartbeat.
         let others = pulse.replicas.iter().filter(|status| status.info.id != replica);
         let sockets = others.map(|status| status.info.sockets).sum::<u64>() + self.shared.hub.sockets() as u64;

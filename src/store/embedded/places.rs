@@ -102,7 +102,7 @@ mod tests {
     const SECOND: u64 = 1_000_000;
 
     fn claim(sockets: &mut Sockets, user: &UserId, place: Option<&str>, now: u64) -> Claimed {
-        let (socket, replica) = (SocketId::random(), "12ab34cd".to_owned());
+        let (socket, replica) = (SocketId::random(), "12ab34cd".into());
         let (place, api_key) = (place.map(str::to_owned), Digest::of(b"key"));
         sockets.claim(&SocketLease { user: *user, api_key, socket, replica, place, cap: 2 }, now)
     }

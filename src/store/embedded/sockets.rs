@@ -67,7 +67,7 @@ mod tests {
 
     async fn hold(lab: &Lab, client: &Client, place: Option<&str>, cap: usize) -> SocketOutcome {
         let place = place.map(str::to_owned);
-        let (socket, replica) = (SocketId::random(), "00000000".to_owned());
+        let (socket, replica) = (SocketId::random(), "00000000".into());
         let lease = SocketLease { user: client.user, api_key: client.api_key, socket, replica, place, cap };
         lab.store.hold_socket(&lease, Since::After(Timestamp::EPOCH), 10).await.unwrap()
     }

@@ -27,7 +27,7 @@ impl SocketStore for RedisStore {
             .arg(SOCKET_LEASE_MS)
             .arg(lease.cap);
         add_since(&mut call, since);
-        call.arg(count).arg(MAX_MESSAGES).arg(TOUCH_AFTER_MS).arg(&lease.replica);
+        call.arg(count).arg(MAX_MESSAGES).arg(TOUCH_AFTER_MS).arg(&*lease.replica);
         let mut answer = Answer::new(self.link.script(&script::HOLD_SOCKET, &call).await?)?;
         let word = answer.text()?;
         Ok(match word.as_str() {

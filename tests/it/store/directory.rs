@@ -214,7 +214,7 @@ async fn a_summary_shows_what_a_session_owns_without_secrets(bench: Bench) {
 }
 
 fn lease(session: &SessionRecord, replica: &str) -> SocketLease {
-    let (socket, replica) = (SocketId::random(), replica.to_owned());
+    let (socket, replica) = (SocketId::random(), replica.into());
     SocketLease { user: session.user, api_key: session.api_key, socket, replica, place: None, cap: 5 }
 }
 

@@ -210,7 +210,7 @@ async fn full_of_secrets(bench: &Bench) -> Vec<String> {
         user,
         api_key: bot.session.api_key,
         socket: SocketId::random(),
-        replica: "00000000".to_owned(),
+        replica: "00000000".into(),
         place: None,
         cap: 5,
     };

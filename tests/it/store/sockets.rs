@@ -16,7 +16,7 @@ on_both_stores! {
 }
 
 fn lease(session: &SessionRecord, cap: usize) -> SocketLease {
-    let (socket, replica) = (SocketId::random(), "00000000".to_owned());
+    let (socket, replica) = (SocketId::random(), "00000000".into());
     SocketLease { user: session.user, api_key: session.api_key, socket, replica, place: None, cap }
 }
 
