@@ -14,6 +14,7 @@ use actix_web::{App as ActixApp, HttpServer, web};
 use secrecy::{ExposeSecret as _, SecretString};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
 
 use crate::channels::client::{ApiClient, ApiClientSettings};
 use crate::config::{Config, StoreConfig};
@@ -25,6 +26,7 @@ use crate::services::{Relay, Shared, reseal};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
 use crate::store::{FormatError, Store, StoreError, WakeSink};
+use crate::telemetry::traces::{Identity, Traces};
 use crate::workers::{outbox, pulse, store_health};
 
 pub use crate::services::reseal::Resealed;
@@ -39,6 +41,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_millis(300);
 /// How long the worker threads may take to end when nothing is waited for any more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the spans that are left may take to be sent at the end: what is left of the drain time, within these.
+const TRACES_MIN: Duration = Duration::from_millis(500);
+const TRACES_MAX: Duration = Duration::from_secs(5);
 /// How long a peer may leave what it was sent unacknowledged, or its window closed, before the system ends the connection.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 /// When and how often a silent peer is probed, so that half-open connections end.
@@ -82,6 +87,9 @@ pub enum StartError {
     /// The store's secrets were sealed with another key.
     #[error("{0}")]
     Sealed(String),
+    /// Traces were asked for, and there cannot be any.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// The server did not start.
     #[error("the server did not start: {0}")]
     Server(io::Error),
@@ -110,11 +118,16 @@ impl App {
         let timeouts = ApiClientSettings { call_timeout: config.delivery.call_timeout, ..ApiClientSettings::default() };
         let client = ApiClient::start(timeouts).map_err(StartError::Server)?;
         let (store, keys) = open_store(config, hub.sink())?;
-        let shared = Arc::new(Shared::new(config, keys, hub, client));
+        let replica = Uuid::new_v4();
+        let traces = start_traces(config, replica, store.kind())?;
+        let shared = Arc::new(Shared::new(config, keys, hub, client, replica, traces));
         let relay = Relay { shared, store };
-        if relay.shared.metrics.is_counted() {
+        if relay.shared.metrics.is_counted() || relay.shared.traces.is_on() {
             let shared = relay.shared.clone();
-            relay.store.observe(Arc::new(move |call, time, is_ok| shared.metrics.store_called(call, time, is_ok)));
+            relay.store.observe(Arc::new(move |call, time, is_ok| {
+                shared.metrics.store_called(call, time, is_ok);
+                shared.traces.store_called(call, time, is_ok);
+            }));
         }
         if let Err(StoreError::Format(refusal)) = store_health::check(&relay).await
             && refusal.is_final()
@@ -193,6 +206,11 @@ impl App {
             serving.abort();
         }
         relay.store.close().await;
+        if shared.traces.is_on() {
+            let left = end.saturating_duration_since(Instant::now()).clamp(TRACES_MIN, TRACES_MAX);
+            // The thread that waits for the collector ends by then.
+            let _ = tokio::task::spawn_blocking(move || shared.traces.finish(left)).await;
+        }
         tracing::info!("stopped");
     }
 }
@@ -274,6 +292,12 @@ fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
         Ok(socket.into())
     };
     bind().map_err(failed)
+}
+
+fn start_traces(config: &Config, replica: Uuid, store: &'static str) -> Result<Traces, StartError> {
+    let Some(traces) = &config.traces else { return Ok(Traces::default()) };
+    let identity = Identity { replica: replica.to_string(), host_name: config.host_name.clone(), store };
+    Traces::start(traces, identity).map_err(StartError::Traces)
 }
 
 fn open_store(config: &Config, sink: WakeSink) -> Result<(Arc<dyn Store>, KeyRing), StartError> {

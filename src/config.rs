@@ -4,6 +4,7 @@
 //! (secrets masked) and what is expected. An empty variable counts as unset.
 
 mod redis;
+mod traces;
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::domain::event_signature::check_svix_secret;
 use crate::domain::limit::Limit;
 use crate::domain::sealing::KeyRing;
 use crate::store::redis::RedisTarget;
+pub use traces::{Sampling, TracesConfig};
 
 /// Everything an operator can set.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub drain: Duration,
     /// Who may read the metrics, and where.
     pub metrics: MetricsConfig,
+    /// Where traces go; `None` makes none.
+    pub traces: Option<TracesConfig>,
     /// What is logged and how.
     pub log: LogConfig,
     /// Every variable with the value in force, secrets masked, for `check`.
@@ -243,6 +247,7 @@ impl Config {
         };
         let admin_key = vars.secret("CHAOS_ADMIN_KEY");
         let metrics = read_metrics(&mut vars)?;
+        let traces = traces::read_traces(&mut vars)?;
         let email = read_email(&mut vars)?;
         let delivery = read_delivery(&mut vars)?;
         let drain = Duration::from_secs(vars.within("CHAOS_DRAIN_SECONDS", "20", 0, MAX_DRAIN_SECONDS)?);
@@ -271,6 +276,7 @@ impl Config {
             delivery,
             drain,
             metrics,
+            traces,
             log,
             effective: vars.effective,
         })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use url::Url;
 
 use crate::domain::channel::ChannelKind;
 use crate::domain::retry;
@@ -22,6 +23,18 @@ pub enum Method {
     Post,
     Patch,
     Delete,
+}
+
+impl Method {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A call to be made. Prints neither its URL nor its headers: Telegram has the bot's token in the URL.
@@ -46,6 +59,12 @@ impl ApiCall {
     /// A call without headers and body, whose answer has at most [`DEFAULT_MAX_BODY`].
     pub fn new(platform: ChannelKind, name: &'static str, method: Method, url: impl Into<SecretString>) -> Self {
         Self { platform, method, url: url.into(), headers: Vec::new(), body: None, max_body: DEFAULT_MAX_BODY, name }
+    }
+
+    /// The host it goes to; empty when the URL is none.
+    pub fn host(&self) -> String {
+        let url = Url::parse(self.url.expose_secret()).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
     /// With one more header.

@@ -87,6 +87,9 @@ fn announce(config: &Config, app: &App) {
         (None, Some(_)) => tracing::info!("metrics: {place}/metrics, with the token"),
         (None, None) => tracing::info!("metrics: none (neither CHAOS_METRICS_PORT nor CHAOS_METRICS_TOKEN is set)"),
     }
+    if let Some(traces) = &config.traces {
+        tracing::info!("traces go to {}", traces.place);
+    }
     if config.trusted_proxies.is_empty() {
         tracing::info!("CHAOS_TRUSTED_PROXIES is not set: X-Forwarded-* headers are not believed");
     }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::channel::ChannelKind;
 use super::ids::{ChannelId, MessageId, UserId};
 use super::timestamp::Timestamp;
+use super::trace::TraceParent;
 
 /// Separates the fragments of a record.
 const SEPARATOR: char = '\n';
@@ -25,6 +26,8 @@ pub struct NewRecord {
     pub head: String,
     /// JSON members of the metadata, perhaps none.
     pub extra: String,
+    /// The step of a trace that accepts it, if that is recorded; no part of what clients see.
+    pub trace: Option<TraceParent>,
 }
 
 /// What a message or response says, and who says it.
@@ -43,7 +46,7 @@ impl NewRecord {
     pub fn new(user: UserId, channel: &ChannelId, from: &str, content: &str, metadata: &Map<String, Value>) -> Self {
         let id = MessageId::random();
         let head = Head { id, user_id: user, channel_id: channel, from, content };
-        Self { id, head: members(&head), extra: members(metadata) }
+        Self { id, head: members(&head), extra: members(metadata), trace: None }
     }
 }
 
@@ -60,6 +63,8 @@ fn members(object: &impl Serialize) -> String {
 pub struct StoredRecord {
     /// When it was accepted; its place in the order of its session (or of its channel's responses).
     pub at: Timestamp,
+    /// The step of a trace that accepted it, where that was recorded and is known here.
+    pub trace: Option<TraceParent>,
     record: String,
 }
 
@@ -71,7 +76,12 @@ impl StoredRecord {
 
     /// Takes a stored record; `None` when it does not have the four fragments.
     pub fn new(at: Timestamp, record: String) -> Option<Self> {
-        (memchr::memchr_iter(b'\n', record.as_bytes()).count() == 3).then_some(Self { at, record })
+        (memchr::memchr_iter(b'\n', record.as_bytes()).count() == 3).then_some(Self { at, trace: None, record })
+    }
+
+    /// The same, accepted in this step of a trace.
+    pub fn in_trace(self, trace: Option<TraceParent>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The id of the message or response; its head starts with it.

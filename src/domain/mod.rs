@@ -20,3 +20,4 @@ pub mod sealing;
 pub mod signing;
 pub mod text;
 pub mod timestamp;
+pub mod trace;

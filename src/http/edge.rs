@@ -15,6 +15,7 @@ use super::error::ErrorCode;
 use super::request::{discard, header};
 use crate::services::{Relay, Shared};
 use crate::store::operator::Counter;
+use crate::telemetry::traces::{Span, Traces, within};
 
 /// Methods that are told apart where requests are counted.
 const KNOWN_METHODS: [Method; 7] =
@@ -57,12 +58,14 @@ pub async fn edge(
         discard(request.take_payload()).await;
     }
     let is_admin = is_admin(request.path());
+    let relay = request.app_data::<web::Data<Relay>>().cloned();
+    let mut step = relay.as_ref().map_or_else(Span::default, |relay| begin(&relay.shared.traces, &request));
     let mut response = if method == Method::OPTIONS && !is_admin {
         let mut preflight = HttpResponse::new(StatusCode::NO_CONTENT);
         add(preflight.headers_mut(), &PREFLIGHT);
         request.into_response(preflight).map_into_right_body()
     } else {
-        next.call(request).await?.map_into_left_body()
+        within(step.context(), next.call(request)).await?.map_into_left_body()
     };
     let status = response.status();
     let headers = response.headers_mut();
@@ -80,7 +83,8 @@ pub async fn edge(
     }
     // The template, never the path or query: those may hold a token.
     let route = response.request().match_pattern();
-    if let Some(relay) = response.request().app_data::<web::Data<Relay>>() {
+    describe(&mut step, &method, route.as_deref(), status);
+    if let Some(relay) = &relay {
         let route = route.as_deref().unwrap_or("(none)");
         count(&relay.shared, &response, &method, route, started.elapsed());
     }
@@ -93,6 +97,33 @@ pub async fn edge(
         "request"
     );
     Ok(response)
+}
+
+/// Begins the step that a request is, unless nobody traces what it asks for: those who look whether the relay is well,
+/// and read its metrics, come all the time.
+fn begin(traces: &Traces, request: &ServiceRequest) -> Span {
+    if !traces.is_on() || request.path().starts_with("/health") || request.path() == "/metrics" {
+        return Span::default();
+    }
+    traces.begin("HTTP", || header(request.headers(), "traceparent")?.parse().ok())
+}
+
+/// Says of a request what may be known of it: the template of its path, never the path or query.
+fn describe(step: &mut Span, method: &Method, route: Option<&str>, status: StatusCode) {
+    let is_known = KNOWN_METHODS.contains(method);
+    let shown = if is_known { method.as_str() } else { "_OTHER" };
+    step.rename(|| {
+        let method = if is_known { shown } else { "HTTP" };
+        route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
+    });
+    step.set("http.request.method", || shown.to_owned());
+    if let Some(route) = route {
+        step.set("http.route", || route.to_owned());
+    }
+    step.set("http.response.status_code", || i64::from(status.as_u16()));
+    if status.is_server_error() {
+        step.failed(status.as_u16().to_string());
+    }
 }
 
 /// Whether a path is one of the operator's, which other origins have no business with.

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::Relay;
 use super::error::Error;
 use super::known_channel::KnownChannel;
+use super::{Relay, describe};
 use crate::channels::adapter::{Outgoing, Progress, SendAdapter, Verdict};
 use crate::channels::api::CallError;
 use crate::domain::channel::Channel;
@@ -21,6 +21,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::operator::Counter;
 use crate::store::{Delivery, DueChannel, Settlement, StoreError, Taken};
 use crate::telemetry::metrics::Attempt;
+use crate::telemetry::traces::{Span, within};
 
 /// Conversations of one channel that are worked on at once.
 const PARALLEL: usize = 8;
@@ -103,17 +104,30 @@ impl Relay {
     }
 
     async fn deliver(&self, delivery: Delivery) {
+        let kind = delivery.record.channel.kind;
+        let mut step = self.shared.traces.resume(delivery.trace, || format!("deliver {kind}"));
+        describe(&mut step, "process", &delivery.response, kind);
+        step.set("messaging.destination.name", || delivery.record.channel.id.to_string());
+        step.set("chaos.delivery.attempt", || i64::from(delivery.attempts) + 1);
+        within(step.context(), self.deliver_in(&delivery, &mut step)).await;
+    }
+
+    async fn deliver_in(&self, delivery: &Delivery, step: &mut Span) {
         let begun = Instant::now();
-        let outcome = match self.try_delivery(&delivery, begun).await {
+        let outcome = match self.try_delivery(delivery, begun).await {
             Some(outcome) => outcome,
             // The lease was lost: the reply is another's now.
             None => return,
         };
-        let frame = outcome.status.map(|status| frame(&delivery, status, &outcome.settlement));
+        step.set("chaos.delivery.outcome", || outcome.status.unwrap_or("postponed"));
+        if let Some(status @ ("retrying" | "failed")) = outcome.status {
+            step.failed(status);
+        }
+        let frame = outcome.status.map(|status| frame(delivery, status, &outcome.settlement));
         // Nothing is noted for whoever lost the lease, so noting what happened is worth some tries.
         let ended = Instant::now();
         loop {
-            match self.store.settle_delivery(&delivery, &outcome.settlement, frame.as_deref()).await {
+            match self.store.settle_delivery(delivery, &outcome.settlement, frame.as_deref()).await {
                 Ok(is_noted) => {
                     let status = outcome.status.unwrap_or("postponed");
                     tracing::debug!(response = %delivery.response, status, is_noted, "a try to deliver ended");

@@ -12,6 +12,7 @@ use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::limit::LimitStatus;
 use crate::domain::message::NewRecord;
 use crate::store::{Ingest, IngestOutcome, Secret};
+use crate::telemetry::traces::within;
 
 /// Bodies beyond this size, in bytes, are looked at only once their sender was admitted, and then off the
 /// worker's thread: what a hostile one costs would hold up everybody else's requests. It takes a second
@@ -89,9 +90,10 @@ impl Relay {
             webhook::parse(request.content_type, &request.body)
         };
         let from = webhook::sender(request.source);
-        let record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
+        let mut record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
+        let step = self.shared.ingest_step(&mut record, channel, ChannelKind::Webhook);
         ingest.record = Some(&record);
-        let outcome = self.store.append_message(&ingest).await?;
+        let outcome = within(step.context(), self.store.append_message(&ingest)).await?;
         self.shared.note_ingested(&outcome, owner, channel, ChannelKind::Webhook);
         let stored = read_outcome(outcome, request.channel)?;
         let answer = match stored.repeats {

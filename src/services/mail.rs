@@ -20,6 +20,7 @@ use crate::domain::digest::Digest;
 use crate::domain::event_signature::verify_svix;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Ingest, IngestOutcome};
+use crate::telemetry::traces::within;
 
 /// How long the provider's API may take to show a mail. The provider itself waits 15 s for the relay's answer.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -187,7 +188,8 @@ impl Relay {
             if !channel.channel().allows(&inbound.sender) {
                 return Ok(());
             }
-            let record = new_record(&channel, &inbound);
+            let mut record = new_record(&channel, &inbound);
+            let step = self.shared.ingest_step(&mut record, &channel.channel().id, ChannelKind::Email);
             let ingest = Ingest {
                 is_admitted: true,
                 idempotency: Some(Digest::of(notice.email_id.as_bytes())),
@@ -195,7 +197,8 @@ impl Relay {
                 record: Some(&record),
                 ..self.ingest_of(&channel)
             };
-            let outcome = self.store.append_message(&ingest).await?;
+            let outcome = within(step.context(), self.store.append_message(&ingest)).await?;
+            drop(step);
             self.shared.note_ingested(&outcome, channel.user, &channel.channel().id, ChannelKind::Email);
             match outcome {
                 IngestOutcome::Changed => match self.load_channel(&channel.channel().id).await? {

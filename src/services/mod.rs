@@ -41,8 +41,8 @@ use crate::channels::slack::Slack;
 use crate::channels::telegram::Telegram;
 use crate::config::{Config, DeliveryConfig, Limits, StoreConfig};
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::{ChannelId, UserId};
-use crate::domain::message::StoredRecord;
+use crate::domain::ids::{ChannelId, MessageId, UserId};
+use crate::domain::message::{NewRecord, StoredRecord};
 use crate::domain::public_key::Jwk;
 use crate::domain::sealing::KeyRing;
 use crate::domain::timestamp::Timestamp;
@@ -50,6 +50,7 @@ use crate::hub::Hub;
 use crate::shutdown::Shutdown;
 use crate::store::{IngestOutcome, Store};
 use crate::telemetry::metrics::{Metrics, Sent};
+use crate::telemetry::traces::{Span, SpanKind, Traces};
 
 use authenticate::SessionCache;
 use known_channel::ChannelCache;
@@ -89,6 +90,8 @@ pub struct Shared {
     pub admin_key: Option<AdminKey>,
     /// What is counted for those who watch.
     pub metrics: Metrics,
+    /// Where what is done is traced.
+    pub traces: Traces,
     /// What inbound mail is verified with.
     pub mail: MailSettings,
     /// Who listens here.
@@ -115,10 +118,16 @@ pub struct Shared {
 
 impl Shared {
     /// Starts with empty caches and the clock at zero.
-    pub fn new(config: &Config, keys: KeyRing, hub: Arc<Hub>, client: ApiClient) -> Self {
+    pub fn new(
+        config: &Config,
+        keys: KeyRing,
+        hub: Arc<Hub>,
+        client: ApiClient,
+        replica: Uuid,
+        traces: Traces,
+    ) -> Self {
         let bases = &config.api_bases;
         let email = config.email.domain.clone().zip(config.email.api_key.clone());
-        let replica = Uuid::new_v4();
         Self {
             keys,
             limits: config.limits,
@@ -138,9 +147,10 @@ impl Shared {
             admin_key: config.admin_key.clone().map(AdminKey::new),
             metrics: match &config.store {
                 _ if !config.metrics.is_on() => Metrics::default(),
-                StoreConfig::Redis { .. } => Metrics::counted("redis"),
-                StoreConfig::Embedded { .. } => Metrics::counted("embedded"),
+                StoreConfig::Redis { .. } => Metrics::counted("redis", traces.counts()),
+                StoreConfig::Embedded { .. } => Metrics::counted("embedded", traces.counts()),
             },
+            traces,
             mail: MailSettings {
                 secrets: config.email.webhook_secrets.clone(),
                 allow_unsigned: config.email.allow_unsigned,
@@ -180,6 +190,29 @@ impl Shared {
         }
     }
 
+    /// Begins to accept a message that came in on this channel, if that is traced. Pushing it continues this step.
+    fn ingest_step(&self, record: &mut NewRecord, channel: &ChannelId, kind: ChannelKind) -> Span {
+        let mut step = self.traces.step(SpanKind::Producer, || format!("ingest {kind}"));
+        describe(&mut step, "send", &record.id, kind);
+        step.set("messaging.destination.name", || channel.to_string());
+        record.trace = step.context();
+        step
+    }
+
+    /// Begins to push a message to a socket, if it was accepted in a trace.
+    pub fn push_step(&self, record: &StoredRecord, how: Sent) -> Span {
+        if record.trace.is_none() {
+            return Span::default();
+        }
+        let kind = record.kind().map_or("message", ChannelKind::as_str);
+        let mut step = self.traces.resume(record.trace, || format!("push {kind}"));
+        step.set("messaging.system", || MESSAGING);
+        step.set("messaging.operation.type", || "process");
+        step.set("messaging.message.id", || record.id().map(|id| id.to_string()).unwrap_or_default());
+        step.set("chaos.push.how", || if how == Sent::Live { "live" } else { "replayed" });
+        step
+    }
+
     /// Counts what an ingest stored.
     fn note_ingested(&self, outcome: &IngestOutcome, user: UserId, channel: &ChannelId, kind: ChannelKind) {
         self.tally.ingested(outcome, user, channel);
@@ -192,6 +225,17 @@ impl Shared {
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// What messages are handled by, as traces name it.
+const MESSAGING: &str = "chaos_relay";
+
+/// Says of a step which message it is about.
+fn describe(step: &mut Span, operation: &'static str, id: &MessageId, kind: ChannelKind) {
+    step.set("messaging.system", || MESSAGING);
+    step.set("messaging.operation.type", || operation);
+    step.set("messaging.message.id", || id.to_string());
+    step.set("chaos.channel.type", || kind.as_str());
 }
 
 /// Whether the store answered when it was last asked. Written by the worker that asks, read by health answers.

@@ -9,6 +9,7 @@ use crate::channels::api::{ApiAnswer, ApiCall, CallError};
 use crate::channels::discord::invalid_requests::InvalidRequests;
 use crate::domain::channel::ChannelKind;
 use crate::domain::timestamp::Timestamp;
+use crate::telemetry::traces::SpanKind;
 
 /// Bots that are remembered as having to wait. Beyond, those whose time is up are forgotten first.
 const MAX_HELD: usize = 10_000;
@@ -56,15 +57,25 @@ impl Relay {
         }
         let name = call.name;
         let platform = call.platform;
+        let mut step = self.shared.traces.step(SpanKind::Client, || format!("{platform} {name}"));
+        step.set("http.request.method", || call.method.as_str());
+        step.set("server.address", || call.host());
         let answer = self.shared.client.call(call).await;
         match &answer {
             Ok(answer) => {
+                step.set("http.response.status_code", || i64::from(answer.status));
+                if answer.status >= 400 {
+                    step.failed(answer.status.to_string());
+                }
                 tracing::debug!(%platform, name, status = answer.status, "called");
                 if is_discord {
                     guard.note(answer, Timestamp::now());
                 }
             }
-            Err(error) => tracing::debug!(%platform, name, %error, "a call failed"),
+            Err(error) => {
+                step.failed("no_answer");
+                tracing::debug!(%platform, name, %error, "a call failed");
+            }
         }
         answer
     }

@@ -21,6 +21,7 @@ use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
 use crate::store::operator::Counter;
 use crate::store::{Ingest, IngestOutcome, Secret};
+use crate::telemetry::traces::within;
 
 /// Longest `from`, in characters.
 const MAX_FROM_CHARS: usize = 200;
@@ -196,7 +197,8 @@ impl Relay {
         let id = &channel.channel().id;
         let details = self.seal_answer(channel, &mut inbound);
         let origin = Origin { conversation: inbound.conversation.clone(), details, is_question: inbound.is_question };
-        let record = new_record(channel, &inbound);
+        let mut record = new_record(channel, &inbound);
+        let step = self.shared.ingest_step(&mut record, id, channel.channel().kind);
         let ingest = Ingest {
             is_admitted: admitted.is_some(),
             idempotency: Some(event),
@@ -206,7 +208,8 @@ impl Relay {
             ..self.ingest_of(channel)
         };
         let refused = |counted| self.say(channel, adapter, &inbound, counted, None);
-        let outcome = self.store.append_message(&ingest).await?;
+        let outcome = within(step.context(), self.store.append_message(&ingest)).await?;
+        drop(step);
         self.shared.note_ingested(&outcome, channel.user, id, channel.channel().kind);
         match outcome {
             IngestOutcome::Accepted(_, status) | IngestOutcome::Duplicate(_, status) => {

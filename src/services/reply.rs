@@ -2,16 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Relay;
 use super::authenticate::{Caller, Passed};
 use super::channels::wrong_type;
 use super::error::Error;
+use super::{Relay, describe};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::domain::message::NewRecord;
 use crate::domain::reply::Reply;
 use crate::store::operator::Direction;
 use crate::store::{AcceptedReply, DeliveryRequest, MAX_QUEUED, ReplyOutcome, ReplyRecord};
+use crate::telemetry::traces::{SpanKind, within};
 
 /// A reply that is safe.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,17 +40,20 @@ impl Relay {
             Ok(parsed) => parsed,
             Err(refusal) => return Err(self.refuse(&gate, refusal).await),
         };
-        let record = NewRecord::new(caller.user, &channel, "agent", &reply.content, &reply.metadata);
+        let mut record = NewRecord::new(caller.user, &channel, "agent", &reply.content, &reply.metadata);
         let kind = reply.channel_type.as_deref().filter(|kind| !kind.is_empty());
+        let mut step = self.shared.traces.step(SpanKind::Producer, || "reply");
+        record.trace = step.context();
         let delivery = |kind| self.delivery_request(kind, &body, &reply);
         let mut stored = ReplyRecord { channel: &channel, kind, record: &record, delivery: None };
         stored.delivery = self.probable_kind(&channel, kind).map(delivery);
-        let mut passed = self.passed(&gate, self.store.append_reply(&gate, &stored).await)?;
+        let mut passed = self.passed(&gate, within(record.trace, self.store.append_reply(&gate, &stored)).await)?;
         if let ReplyOutcome::NeedsDelivery(kind) = passed.value {
             stored.delivery = Some(delivery(kind));
             // The gate was passed, and has counted the reply.
             let gate = caller.after_gate().gate();
-            passed.value = self.passed(&gate, self.store.append_reply(&gate, &stored).await)?.value;
+            passed.value =
+                self.passed(&gate, within(record.trace, self.store.append_reply(&gate, &stored)).await)?.value;
         }
         match passed.value {
             ReplyOutcome::NoChannel => Err(Error::no_channel(&reply.channel)),
@@ -78,6 +82,9 @@ impl Relay {
                 self.shared.tally.accepted(Direction::Out, caller.user, &channel.id, at);
                 self.shared.metrics.reply_accepted(channel.kind);
                 self.shared.outbox.announce(channel.kind);
+                step.rename(|| format!("reply {}", channel.kind));
+                describe(&mut step, "send", &record.id, channel.kind);
+                step.set("messaging.destination.name", || channel.id.to_string());
                 let shown = json!({"id": channel.id, "type": channel.kind, "label": channel.label()});
                 Ok(Passed { value: ReplyAck { response_id: record.id, channel: shown }, limit: passed.limit })
             }

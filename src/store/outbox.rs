@@ -9,6 +9,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::conversation::{ConversationKey, Destination};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 
 use super::{ChannelRecord, StoreError};
 
@@ -92,6 +93,8 @@ pub struct Delivery {
     pub now: Timestamp,
     /// The channel as it is now.
     pub record: ChannelRecord,
+    /// The step of a trace that accepted the reply, if that is recorded.
+    pub trace: Option<TraceParent>,
 }
 
 /// What there is to do for a channel.

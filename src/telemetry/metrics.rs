@@ -15,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process::ProcessCollector;
+use super::traces::SpanCounts;
 use crate::domain::channel::ChannelKind;
 
 /// Content type of [`Metrics::render`].
@@ -199,8 +200,9 @@ impl Known {
 }
 
 impl Metrics {
-    /// Metrics that are counted, since somebody can read them. `store` is the store's name.
-    pub fn counted(store: &'static str) -> Self {
+    /// Metrics that are counted, since somebody can read them. `store` is the store's name; `spans` counts those of
+    /// the traces, if there are any.
+    pub fn counted(store: &'static str, spans: Option<&SpanCounts>) -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(ProcessCollector));
         let registry = all.sub_registry_with_prefix("chaos");
@@ -275,6 +277,14 @@ impl Metrics {
             Unit::Seconds,
             known.round_trip.clone(),
         );
+        if let Some(spans) = spans {
+            registry.register("trace_spans_sent", "Spans that the collector took", spans.sent.clone());
+            registry.register(
+                "trace_spans_lost",
+                "Spans that it did not take, or for which there was no room",
+                spans.lost.clone(),
+            );
+        }
         registry.register("draining", "1 while the replica takes leave", known.draining.clone());
         known.registry = all;
         known.begin();
@@ -402,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_read_in_the_form_of_prometheus() {
-        let metrics = Metrics::counted("redis");
+        let metrics = Metrics::counted("redis", None);
         metrics.request("/webhook/{channel}", "POST", 200, Some(Duration::from_millis(2)));
         metrics.message_accepted(ChannelKind::Telegram);
         metrics.message_sent(ChannelKind::Webhook, Sent::Live);

@@ -17,6 +17,7 @@ use crate::services::error::Error;
 use crate::store::operator::Counter;
 use crate::store::{Since, SocketLease, SocketOutcome};
 use crate::telemetry::metrics::Sent;
+use crate::telemetry::traces::within;
 
 /// A socket renews its place, and reads once without having been woken, at a time drawn from this range:
 /// well within a lease, even if one renewal fails, and not all sockets at once.
@@ -218,7 +219,8 @@ impl Pump {
             Ok(ClientFrame::Ping) => PONG.to_owned(),
             // Boxed, since every idle socket would carry the room for it.
             Ok(ClientFrame::Reply { body, request_id }) => {
-                match Box::pin(self.relay.reply(&self.caller, Ok(body))).await {
+                let step = self.relay.shared.traces.begin("ws reply", || None);
+                match Box::pin(within(step.context(), self.relay.reply(&self.caller, Ok(body)))).await {
                     Ok(passed) => protocol::reply_ack(&passed.value, request_id),
                     Err(error) => {
                         error.log();
@@ -271,7 +273,9 @@ impl Pump {
     async fn send(&mut self, record: &StoredRecord, how: Sent) -> Result<(), End> {
         let frame = protocol::message(record);
         let size = frame.len();
-        in_time(self.session.text(frame)).await?;
+        let mut step = self.relay.shared.push_step(record, how);
+        in_time(self.session.text(frame)).await.inspect_err(|_| step.failed("not_taken"))?;
+        drop(step);
         self.relay.shared.note_sent(record, how);
         if self.state.sent(record.at, size, Instant::now()) {
             self.ping().await?;

@@ -38,5 +38,6 @@ mod support;
 mod tail;
 mod telegram;
 mod tour;
+mod traces;
 mod wakes;
 mod webhooks;

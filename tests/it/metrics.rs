@@ -120,6 +120,7 @@ async fn what_happens_is_counted() {
 async fn every_metric_stands_in_the_table_and_the_other_way_round() {
     let dir = data_dir();
     for setup in [Setup::on_redis(), Setup::embedded(dir.path())] {
+        let setup = setup.with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
         let replica = setup.with("CHAOS_METRICS_TOKEN", TOKEN).start().await;
         let text = with_token(&replica).await;
         let shown: BTreeSet<String> =

@@ -112,6 +112,8 @@ fn append_message(tx: &mut Tx<'_>, ingest: &OwnedIngest) -> Result<IngestOutcome
         conversations::note(tx, owned, &ingest.channel, at.millis(), &id, origin)?;
     }
     let record = StoredRecord::new(at, record).ok_or(Fault::Record("a message with a line break"))?;
+    // Only who listens now is told: an entry has no room for it, and a trace is of the moment.
+    let record = record.in_trace(ingest.record.as_ref().and_then(|record| record.trace));
     tx.wake(&ingest.user, Wake::Message { before, record });
     Ok(IngestOutcome::Accepted(at, status))
 }

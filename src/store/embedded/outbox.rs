@@ -151,6 +151,7 @@ fn take(tx: &mut Tx<'_>, due: &DueChannel, lease: u64) -> Result<Taken, Fault> {
             accepted: Timestamp::from_millis(parcel.accepted),
             now: Timestamp::from_millis(tx.now),
             record,
+            trace: parcel.trace,
         })));
     }
 }

@@ -5,6 +5,7 @@ use super::tables::{Tx, View};
 use super::values::{Reader, StoredReply, Writing, expires};
 use super::{Fault, listing};
 use crate::domain::ids::{ChannelId, MessageId};
+use crate::domain::trace::TraceParent;
 use crate::store::KEEP_MS;
 
 /// How long a reply that is not delivered is kept, in milliseconds: an hour longer than it is tried.
@@ -122,19 +123,24 @@ pub(super) struct Parcel {
     pub(super) details: String,
     /// What is sent.
     pub(super) content: String,
+    /// The step of a trace that accepted it; nothing is written where there is none.
+    pub(super) trace: Option<TraceParent>,
 }
 
 impl Parcel {
     pub(super) fn write(&self) -> Vec<u8> {
-        Writing::default()
+        let parcel = Writing::default()
             .number(self.accepted)
             .number(self.asked_at)
             .flag(self.is_reply_to)
             .flag(self.completes_question)
             .text(&self.conversation)
             .text(&self.details)
-            .text(&self.content)
-            .done()
+            .text(&self.content);
+        match &self.trace {
+            Some(trace) => parcel.text(&trace.to_string()).done(),
+            None => parcel.done(),
+        }
     }
 
     pub(super) fn read(value: &[u8]) -> Result<Self, Fault> {
@@ -147,6 +153,7 @@ impl Parcel {
             conversation: reader.text()?.to_owned(),
             details: reader.text()?.to_owned(),
             content: reader.text()?.to_owned(),
+            trace: if reader.is_at_end() { None } else { reader.text()?.parse().ok() },
         })
     }
 }
@@ -214,8 +221,14 @@ mod tests {
             conversation: "chat\nthread".to_owned(),
             details: "{}".to_owned(),
             content: String::new(),
+            trace: None,
         };
         assert_eq!(Parcel::read(&parcel.write()).unwrap(), parcel);
+        let step = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let traced = Parcel { trace: step.parse().ok(), ..parcel };
+        assert_eq!(Parcel::read(&traced.write()).unwrap(), traced);
+        let whole = traced.write();
+        assert!(whole.starts_with(&Parcel { trace: None, ..traced }.write()), "what is new comes last");
     }
 
     #[test]

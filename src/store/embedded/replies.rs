@@ -141,6 +141,7 @@ fn queue(
         conversation: asked.conversation,
         details: asked.details,
         content: delivery.content.clone(),
+        trace: reply.record.trace,
     };
     tx.put(&owned.parcel(&reply.record.id), &parcel.write())?;
     queues::push(tx, &queue_key, queue, reply.record.id)?;

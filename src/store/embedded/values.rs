@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether nothing follows.
-    fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 

@@ -83,14 +83,22 @@ impl Answer {
     }
 }
 
-/// An entry of a stream: `[id, [field, value]]`.
+/// An entry of a stream: `[id, [field, value, ...]]`. The first field is the record; of the others, which a relay may
+/// not know, `t` is the step of a trace.
 fn read_entry(row: Value) -> Result<StoredRecord, StoreError> {
     let mut row = Answer::new(row)?;
     let id = row.text()?;
     let mut fields = row.list()?;
     fields.text()?;
-    let record = fields.text()?;
-    stored_record(&id, record)
+    let record = stored_record(&id, fields.text()?)?;
+    let mut trace = None;
+    while !fields.is_empty() {
+        let (name, value) = (fields.text()?, fields.text()?);
+        if name == "t" {
+            trace = value.parse().ok();
+        }
+    }
+    Ok(record.in_trace(trace))
 }
 
 /// A record with the id of its entry in a stream, which is its instant.

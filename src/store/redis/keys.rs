@@ -5,10 +5,10 @@
 //! | `{user}:session` | hash `k` API key digest, `a` sealed API key, `p` public key, `c` created, `n` last used, and two fields (`:used`, `:ends`) for each limit | 11 fields | 90 days after the last use |
 //! | `{user}:channels` | set of channel ids | [`MAX_CHANNELS`](crate::store::MAX_CHANNELS) | as the session |
 //! | `{user}:channel:<id>` | hash `t` type, `e` enabled, `s` secret digest, `r` routing members, `o` members of responses, `d` the channel, `i` its identity, `v` revision, and two fields each for the limits `in` and `out` | 12 fields | as the session |
-//! | `{user}:messages` | stream, entry `<ms>-0`, field `d` | about 500 | a day and 20 minutes after the last message |
+//! | `{user}:messages` | stream, entry `<ms>-0`, field `d`, and `t` step of a trace where that is recorded | about 500 | a day and 20 minutes after the last message |
 //! | `{user}:last` | string, instant of the last message | – | 48 h after the last message |
 //! | `{user}:responses:<id>`, `{user}:responses-last:<id>` | the same for responses | about 100 | the same |
-//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error, and while it is not delivered `k` conversation, `b` content, `o` details of the message that is answered, `m` it was named, `q` a question is completed, `t` when that came, `f` accepted, `p` progress, `w` name of the lease, `r` tries before it was sent again | 14 fields | 24 h; 25 h until it is delivered; 7 days when it failed |
+//! | `{user}:reply:<response>` | hash `c` channel, `s` status, `a` attempts, `x` error, and while it is not delivered `k` conversation, `b` content, `o` details of the message that is answered, `m` it was named, `q` a question is completed, `t` when that came, `f` accepted, `p` progress, `w` name of the lease, `r` tries before it was sent again, `y` step of a trace where that is recorded | 15 fields | 24 h; 25 h until it is delivered; 7 days when it failed |
 //! | `{user}:conversations:<channel>` | sorted set of conversations by last message | [`MAX_CONVERSATIONS`](crate::store::MAX_CONVERSATIONS) | 30 days after the last message |
 //! | `{user}:newest:<channel>` | hash, conversation to its newest message's time and details | the same | the same |
 //! | `{user}:origin:<channel>:<message>` | string, time, conversation and details | – | 48 h |

@@ -120,16 +120,21 @@ fn pass_on(keys: &Keys, watched: &Watched, sink: &WakeSink, info: PushInfo) {
     sink(&user, wake);
 }
 
-/// Reads what the scripts publish: `m<before> <id>\n<record>`, `e<place>`, `d<frame>`, `s` or `c`.
+/// Reads what the scripts publish: `m<before> <id>\n<record>` (with a blank and the step of a trace after the id, where it is
+/// recorded), `e<place>`, `d<frame>`, `s` or `c`.
 fn read_wake(payload: Vec<u8>) -> Option<Wake> {
     let mut payload = String::from_utf8(payload).ok()?;
     match payload.as_bytes().first()? {
         b'm' => {
             let (before, id) = payload.get(1..payload.find('\n')?)?.split_once(' ')?;
+            let (id, trace) = match id.split_once(' ') {
+                Some((id, trace)) => (id, trace.parse().ok()),
+                None => (id, None),
+            };
             let before = Timestamp::from_millis(before.parse().ok()?);
             let at = Timestamp::from_millis(id.parse().ok()?);
             payload.drain(..=payload.find('\n')?);
-            Some(Wake::Message { before, record: StoredRecord::new(at, payload)? })
+            Some(Wake::Message { before, record: StoredRecord::new(at, payload)?.in_trace(trace) })
         }
         b'e' => Some(Wake::Evicted(payload.split_off(1))),
         b'd' => Some(Wake::Delivery(payload.split_off(1))),
@@ -148,7 +153,12 @@ mod tests {
         let Some(Wake::Message { before, record }) = read_wake(b"m0 5\na\nwebhook\nb\nc".to_vec()) else {
             panic!("a message")
         };
-        assert_eq!((before.millis(), record.at.millis()), (0, 5));
+        assert_eq!((before.millis(), record.at.millis(), record.trace), (0, 5, None));
+        let step = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for (said, trace) in [(step, step.parse().ok()), ("what a later relay says", None)] {
+            let wake = read_wake(format!("m0 5 {said}\na\nwebhook\nb\nc").into_bytes());
+            assert_eq!(wake, Some(Wake::Message { before, record: record.clone().in_trace(trace) }));
+        }
         assert_eq!(read_wake(b"eplace".to_vec()), Some(Wake::Evicted("place".to_owned())));
         assert_eq!(read_wake(b"d{}".to_vec()), Some(Wake::Delivery("{}".to_owned())));
         assert_eq!(read_wake(b"s".to_vec()), Some(Wake::SessionGone));

@@ -111,6 +111,9 @@ impl MessageStore for RedisStore {
                 .arg(QUESTION_LIFE_MS)
                 .arg(MAX_QUESTIONS);
         }
+        if let Some(trace) = ingest.record.and_then(|record| record.trace) {
+            call.arg(trace.to_string());
+        }
         let mut answer = Answer::new(self.writes.script(script, &call).await?)?;
         let word = answer.text()?;
         Ok(match word.as_str() {
@@ -191,6 +194,9 @@ impl MessageStore for RedisStore {
                 .arg(MAX_QUEUED)
                 .arg(QUEUED_LIFE_MS)
                 .arg(delivery.kind.as_str());
+            if let Some(trace) = reply.record.trace {
+                call.arg(trace.to_string());
+            }
             let (kind, id) = (delivery.kind, &reply.record.id);
             self.announce_due(kind, user, reply.channel, ANNOUNCED_AHEAD_MS, Some(id)).await?;
         }

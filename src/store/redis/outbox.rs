@@ -95,6 +95,7 @@ fn read_taken(answer: &mut Answer, user: UserId, lease: String) -> Result<Taken,
     let attempts = u32::try_from(reply.number()?).unwrap_or(u32::MAX);
     let accepted = Timestamp::from_millis(reply.number()?);
     let earlier = reply.optional_text()?.and_then(|earlier| earlier.parse().ok());
+    let trace = reply.optional_text()?.and_then(|trace| trace.parse().ok());
     let record = read_record(answer.next().unwrap_or(Value::Nil))?;
     Ok(Taken::Delivery(Box::new(Delivery {
         user,
@@ -112,6 +113,7 @@ fn read_taken(answer: &mut Answer, user: UserId, lease: String) -> Result<Taken,
         accepted,
         now,
         record,
+        trace,
     })))
 }
 

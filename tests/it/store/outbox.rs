@@ -55,6 +55,7 @@ async fn a_reply_is_taken_as_it_was_accepted(bench: Bench) {
         accepted: taken.accepted,
         now: taken.now,
         record,
+        trace: None,
     };
     assert_eq!(taken, expected);
     bot.has_status(&id, "pending", 0, None).await;

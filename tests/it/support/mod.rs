@@ -5,6 +5,7 @@ pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod operator;
 pub mod platforms;
 pub mod proxy;

@@ -5,7 +5,7 @@
 -- or '', 6 message id or '' to ask only, 7 head, 8 extra, 9 cap, 10 revision or '', and for a message from a
 -- platform 11 conversation, 12 details, 13 '1' for a question, 14 '1' if only a known conversation will do,
 -- 15 life of a conversation, 16 life of an origin, 17 most conversations, 18 life of a question, 19 most
--- questions.
+-- questions. The last one of all, if there is one more, is the step of a trace.
 local channel = redis.call('HMGET', KEYS[1], 't', 's', 'e', 'r', 'in:used', 'in:ends', 'v')
 if not channel[1] then return {'none'} end
 if channel[1] ~= ARGV[1] then return {'type', channel[1]} end
@@ -29,8 +29,9 @@ if ARGV[5] ~= '' then
   end
 end
 local record = ARGV[7] .. '\n' .. channel[1] .. '\n' .. channel[4] .. '\n' .. ARGV[8]
-local id, last = append(KEYS[4], KEYS[3], now, ARGV[9], record)
-if ARGV[11] then
+local trace = ARGV[KEYS[6] and 20 or 11]
+local id, last = append(KEYS[4], KEYS[3], now, ARGV[9], record, trace)
+if KEYS[6] then
   note_conversation(KEYS[6], KEYS[7], KEYS[8], id, ARGV[11], ARGV[12], ARGV[15], ARGV[16], ARGV[17])
   if ARGV[13] == '1' then
     redis.call('ZADD', KEYS[9], id, redis.sha1hex(ARGV[11]) .. ':' .. ARGV[6])
@@ -38,5 +39,5 @@ if ARGV[11] then
     redis.call('PEXPIRE', KEYS[9], ARGV[18])
   end
 end
-redis.call('SPUBLISH', KEYS[5], 'm' .. last .. ' ' .. id .. '\n' .. record)
+redis.call('SPUBLISH', KEYS[5], 'm' .. last .. ' ' .. id .. (trace and ' ' .. trace or '') .. '\n' .. record)
 return {'ok', used, reset, id}

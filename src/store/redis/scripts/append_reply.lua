@@ -4,7 +4,7 @@
 -- 12 cap, and with a delivery 13 response id, 14 content, 15 'exact', 'chat' or 'any', 16 what is wanted, 17 id
 -- of the message that is answered or '', 18 stem of origins, 19 stem of queues, 20 life of a conversation, 21
 -- life of a question, 22 most replies in a queue, 23 life of a queued reply, 24 type
--- under which the delivery is listed.
+-- under which the delivery is listed, and the step of a trace if there is one.
 local now = now_ms()
 local refusal, used, reset, touch = open_gate(now)
 if refusal then return refusal end
@@ -76,6 +76,7 @@ end
 local id = append(KEYS[4], KEYS[5], now, ARGV[12], record)
 redis.call('HSET', KEYS[6], 'c', ARGV[10], 's', 'pending', 'a', 0, 'k', conversation, 'b', ARGV[14], 'o', details,
   'm', is_reply_to and '1' or '', 'q', completes, 't', at, 'f', now)
+if ARGV[25] then redis.call('HSET', KEYS[6], 'y', ARGV[25]) end
 redis.call('PEXPIRE', KEYS[6], ARGV[23])
 redis.call('RPUSH', queue, ARGV[13])
 redis.call('PEXPIRE', queue, ARGV[23])

@@ -8,7 +8,7 @@ for _, digest in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
   for _, id in ipairs(redis.call('LRANGE', ARGV[2] .. digest, 0, -1)) do
     local reply = ARGV[3] .. id
     answer[#answer + 1] = id
-    if redis.call('HDEL', reply, 'b', 'k', 'o', 'm', 'q', 't', 'p', 'w', 'r') > 0 then
+    if redis.call('HDEL', reply, 'b', 'k', 'o', 'm', 'q', 't', 'p', 'w', 'r', 'y') > 0 then
       redis.call('HSET', reply, 's', 'failed', 'x', 'the channel was deleted')
       redis.call('PEXPIRE', reply, ARGV[4])
     end

@@ -17,6 +17,6 @@ end
 if position then redis.call('LREM', queue, 1, ARGV[2]) end
 local is_end = reply[5] ~= 'failed'
 if is_end then redis.call('HSET', KEYS[1], 's', 'failed', 'x', ARGV[4]) end
-redis.call('HDEL', KEYS[1], 'b', 'k', 'o', 'm', 'q', 't', 'p', 'w', 'r')
+redis.call('HDEL', KEYS[1], 'b', 'k', 'o', 'm', 'q', 't', 'p', 'w', 'r', 'y')
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return {'dropped', reply[4], is_end and 1 or 0}

@@ -17,7 +17,7 @@ if what == 'retrying' then redis.call('HSET', KEYS[2], 's', what, 'a', attempts,
 if what == 'failed' then redis.call('HSET', KEYS[2], 's', what, 'a', attempts, 'x', ARGV[7]) end
 if what == 'delivered' then
   redis.call('HSET', KEYS[2], 's', what, 'a', attempts)
-  redis.call('HDEL', KEYS[2], 'b', 'k', 'o', 'm', 'q', 't', 'p', 'x', 'r')
+  redis.call('HDEL', KEYS[2], 'b', 'k', 'o', 'm', 'q', 't', 'p', 'x', 'r', 'y')
 end
 if is_over then
   redis.call('LPOP', queue)

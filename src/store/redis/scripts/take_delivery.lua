@@ -19,7 +19,7 @@ while true do
     redis.call('ZREM', KEYS[2], first[1])
   else
     local key = ARGV[2] .. id
-    local reply = redis.call('HMGET', key, 'b', 'k', 'o', 'm', 'q', 't', 'p', 'a', 'f', 'r')
+    local reply = redis.call('HMGET', key, 'b', 'k', 'o', 'm', 'q', 't', 'p', 'a', 'f', 'r', 'y')
     if reply[1] then
       redis.call('ZADD', KEYS[2], now + ARGV[3], first[1])
       redis.call('HSET', key, 'w', ARGV[4])
