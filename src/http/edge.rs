@@ -83,7 +83,9 @@ pub async fn edge(
     }
     // The template, never the path or query: those may hold a token.
     let route = response.request().match_pattern();
-    describe(&mut step, &method, route.as_deref(), status);
+    if step.is_recorded() {
+        describe(&mut step, &method, route.as_deref(), status);
+    }
     if let Some(relay) = &relay {
         let route = route.as_deref().unwrap_or("(none)");
         count(&relay.shared, &response, &method, route, started.elapsed());

@@ -213,6 +213,11 @@ fn resource(config: &TracesConfig, identity: Identity) -> Resource {
 pub struct Span(Option<Box<SdkSpan>>);
 
 impl Span {
+    /// Whether there is a step.
+    pub fn is_recorded(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What continues this step names; none where there is no step.
     pub fn context(&self) -> Option<TraceParent> {
         let context = self.0.as_ref()?.span_context();

@@ -29,7 +29,7 @@ def fault(where, what):
 
 def settings(root):
     """Every variable that the relay reads."""
-    sources = [root / "deploy/observability/metrics.md", *(root / "src").rglob("config*.rs")]
+    sources = [root / "deploy/observability/metrics.md", root / "src/config.rs", *(root / "src/config").glob("*.rs")]
     text = "\n".join(path.read_text() for path in sources)
     return set(re.findall(r"\b(?:CHAOS|RESEND|REDIS|LOG|WS|OTEL)_[A-Z_]+\b|\bHOST\b|\bPORT\b", text))
 

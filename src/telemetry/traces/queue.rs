@@ -124,26 +124,25 @@ impl SpanExporter for Posting {
 }
 
 impl Posting {
-    /// Says now and then how many were lost and why, and once that it is over.
+    /// Says now and then how many were lost and why, and that it is over where it was said that they are not taken.
     fn tell(&self, is_sent: bool) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = self.counts.lost.get();
-        if lost == told.lost {
-            if std::mem::take(&mut told.is_bad) {
-                tracing::info!("traces: the collector takes spans again");
-            }
-            return;
-        }
-        if told.at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
-            return;
-        }
         let since = lost - told.lost;
+        if is_sent && told.is_bad {
+            tracing::info!(lost = since, "traces: the collector takes spans again");
+            *told = Told { at: told.at, lost, is_bad: false };
+            return;
+        }
+        if since == 0 || told.at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            return;
+        }
         if is_sent {
-            tracing::warn!(spans = since, "traces: spans were lost, since the collector takes them too slowly");
+            tracing::warn!(lost = since, "traces: spans were lost, since the collector takes them too slowly");
         } else {
             let reason = self.troubles.last();
-            tracing::warn!(spans = since, reason, "traces: spans were lost, since the collector did not take them");
+            tracing::warn!(lost = since, reason, "traces: spans were lost, since the collector did not take them");
         }
-        *told = Told { at: Some(Instant::now()), lost, is_bad: true };
+        *told = Told { at: Some(Instant::now()), lost, is_bad: !is_sent };
     }
 }
