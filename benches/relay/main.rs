@@ -98,7 +98,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.role {
         Some(role) => role.play(),
-        None => measure(&arguments),
+        None => process::raise_file_limit().and_then(|()| measure(&arguments)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

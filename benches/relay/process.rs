@@ -2,14 +2,19 @@
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use procfs::process::LimitValue;
 
 use crate::failure::{Outcome, fail};
 
 /// How long a process may take until it can be used.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// File handles that a process with many sockets needs besides.
+const SPARE_FILES: usize = 300;
 /// The key that all replicas of a run seal with; what it seals lives as long as the run.
 const ENCRYPTION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -158,4 +163,37 @@ pub fn answers_200(port: u16, path: &str) -> bool {
         && stream.write_all(request.as_bytes()).is_ok()
         && stream.read_exact(&mut answer).is_ok();
     is_answered && answer == *b"HTTP/1.1 200"
+}
+
+/// Begins anew with as many file handles as this process may have, if it has fewer. All processes of the run have as
+/// many then.
+pub fn raise_file_limit() -> Outcome<()> {
+    let limits = procfs::process::Process::myself()?.limits()?.max_open_files;
+    if handles(limits.soft_limit) == handles(limits.hard_limit) {
+        return Ok(());
+    }
+    let mut again = Command::new("sh");
+    again.args(["-c", "ulimit -n \"$(ulimit -Hn)\" && exec \"$0\" \"$@\""]);
+    again.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+    // It gives an error or nothing.
+    fail(format!("the limit of file handles could not be raised: {}", again.exec()))
+}
+
+/// Refuses a figure for which a process needs more file handles than it has.
+pub fn has_files_for(sockets: usize) -> Outcome<()> {
+    let limit = handles(procfs::process::Process::myself()?.limits()?.max_open_files.soft_limit);
+    if limit >= (sockets + SPARE_FILES) as u64 {
+        return Ok(());
+    }
+    fail(format!(
+        "a process may have {limit} file handles, and {sockets} sockets need {SPARE_FILES} more than themselves: raise \
+         the hard limit (ulimit -Hn)"
+    ))
+}
+
+fn handles(limit: LimitValue) -> u64 {
+    match limit {
+        LimitValue::Unlimited => u64::MAX,
+        LimitValue::Value(limit) => limit,
+    }
 }

@@ -9,6 +9,7 @@ mod redis;
 mod scale;
 mod sockets;
 mod start;
+mod storm;
 
 use crate::Bench;
 use crate::failure::Outcome;
@@ -45,6 +46,7 @@ pub const ALL: &[Figure] = &[
         about: "cost of a message with more and more replicas, and with more and more connected users",
         measure: scale::measure,
     },
+    Figure { name: "storm", about: "time until all sockets are back that were lost at once", measure: storm::measure },
     Figure { name: "start", about: "time to the first 200, and the size of the binary", measure: start::measure },
     Figure { name: "embedded", about: "durable webhooks a second on the embedded store", measure: embedded::measure },
 ];

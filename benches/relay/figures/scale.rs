@@ -6,7 +6,7 @@ use crate::Bench;
 use crate::crowd::Crowd;
 use crate::failure::{Outcome, fail};
 use crate::paced::{Paced, Schedule};
-use crate::process::{Replica, cpu_of};
+use crate::process::{Replica, cpu_of, has_files_for};
 use crate::redis::RedisServer;
 use crate::report::{Row, Target};
 use crate::sessions::{self, User};
@@ -91,6 +91,7 @@ fn by_replicas(bench: &Bench<'_>) -> Outcome<Rows> {
 
 fn by_users(bench: &Bench<'_>) -> Outcome<Rows> {
     let counts = CONNECTED.map(|count| bench.many(count));
+    has_files_for(counts[counts.len() - 1].div_ceil(HOLDERS))?;
     let mut rows = Rows::new(&counts.map(|count| format!("{count} users")), "the fewest users");
     let redis = bench.redis()?;
     let replicas = bench.relay.start_many(HOLDERS, redis.port)?;

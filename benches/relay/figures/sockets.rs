@@ -6,7 +6,7 @@ use crate::Bench;
 use crate::crowd::open_all;
 use crate::failure::{Outcome, fail};
 use crate::floors::Role;
-use crate::process::{Keeps, Process};
+use crate::process::{Keeps, Process, has_files_for};
 use crate::redis::RedisServer;
 use crate::report::{Row, Target};
 use crate::sessions::{self, User};
@@ -21,6 +21,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Measures replica and Redis with as many sessions as sockets, beside sockets that nobody sends anything.
 pub fn measure(bench: &Bench<'_>) -> Outcome<Vec<Row>> {
     let count = bench.many(SOCKETS);
+    has_files_for(count)?;
     let mut replica_row = Row::new(format!("memory of the replica, each of {count} sockets"), "KiB")
         .beside("actix-ws")
         .aims_at(Target::AtMost(17.0));
