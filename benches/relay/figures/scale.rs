@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::Bench;
 use crate::crowd::Crowd;
 use crate::failure::{Outcome, fail};
+use crate::load::{CONNECTIONS, all_once};
 use crate::paced::{Paced, Schedule};
 use crate::process::{Replica, cpu_of, has_files_for};
 use crate::redis::RedisServer;
@@ -40,10 +41,10 @@ struct Rows {
 impl Rows {
     fn new(names: &[String], first: &'static str) -> Self {
         let busy = |name: &String| {
-            let row = Row::new(format!("a message with {name}"), "µs").beside(first);
+            let row = Row::new(format!("scale: a message with {name}"), "µs").beside(first);
             if *name == names[0] { row } else { row.aims_at(Target::RatioAtMost(FLAT)) }
         };
-        let idle = |name: &String| Row::new(format!("idle with {name}"), "ms/s");
+        let idle = |name: &String| Row::new(format!("scale: idle with {name}"), "ms/s");
         Self { busy: names.iter().map(busy).collect(), idle: names.iter().map(idle).collect() }
     }
 
@@ -67,7 +68,8 @@ pub fn measure(bench: &Bench<'_>) -> Outcome<Vec<Row>> {
 }
 
 fn by_replicas(bench: &Bench<'_>) -> Outcome<Rows> {
-    let mut rows = Rows::new(&REPLICAS.map(|count| format!("{count} replicas")), "1 replica");
+    let mut rows =
+        Rows::new(&REPLICAS.map(|count| format!("{count} replica{}", if count == 1 { "" } else { "s" })), "1 replica");
     let redis = bench.redis()?;
     let users = {
         let registrar = bench.relay.start_many(1, redis.port)?;
@@ -131,6 +133,9 @@ fn cost(
     crowd: &mut Crowd,
     users: &[User],
 ) -> Outcome<Cost> {
+    let mut ports = ports_of(replicas);
+    ports.rotate_left(1);
+    bench.runtime.block_on(post_to_each(&ports, users))?;
     let spent = || cpu_of(replicas.iter().map(|replica| &replica.process).chain([&redis.process]));
     std::thread::sleep(SETTLE);
     let (begun, before) = (Instant::now(), spent()?);
@@ -138,8 +143,6 @@ fn cost(
     let idle = (spent()? - before) / begun.elapsed().as_secs_f64();
 
     let heard = crowd.heard()?;
-    let mut ports = ports_of(replicas);
-    ports.rotate_left(1);
     let count = users.len();
     bench.runtime.block_on(async {
         let webhooks = users.iter().map(User::webhook).collect();
@@ -152,6 +155,15 @@ fn cost(
         let busy = spent()? - before - idle * begun.elapsed().as_secs_f64();
         Ok(Cost { message: busy / schedule.count as f64, idle: idle / 1000.0 })
     })
+}
+
+/// Posts to each user at the replica that will take the others, since the first one costs more than they do.
+async fn post_to_each(ports: &[u16], users: &[User]) -> Outcome<()> {
+    for (first, port) in ports.iter().enumerate() {
+        let there: Vec<_> = users.iter().skip(first).step_by(ports.len()).map(User::webhook).collect();
+        all_once(*port, there.chunks(there.len().div_ceil(CONNECTIONS)).map(<[_]>::to_vec).collect()).await?;
+    }
+    Ok(())
 }
 
 fn all_heard(crowd: &mut Crowd, count: usize) -> Outcome<()> {

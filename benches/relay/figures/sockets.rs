@@ -22,11 +22,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn measure(bench: &Bench<'_>) -> Outcome<Vec<Row>> {
     let count = bench.many(SOCKETS);
     has_files_for(count)?;
-    let mut replica_row = Row::new(format!("memory of the replica, each of {count} sockets"), "KiB")
-        .beside("actix-ws")
-        .aims_at(Target::AtMost(17.0));
-    let mut redis_row =
-        Row::new(format!("memory of Redis, each of {count} sockets"), "KiB").aims_at(Target::AtMost(1.0));
+    let mut replica_row =
+        Row::new(format!("sockets: replica, each of {count}"), "KiB").beside("actix-ws").aims_at(Target::AtMost(17.0));
+    let mut redis_row = Row::new(format!("sockets: Redis, each of {count}"), "KiB").aims_at(Target::AtMost(1.0));
     let redis = bench.redis()?;
     let registrar = bench.relay.start(&Keeps::Redis(redis.port))?;
     bench.runtime.block_on(async {

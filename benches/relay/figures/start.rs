@@ -16,7 +16,7 @@ const ASK_EVERY: Duration = Duration::from_millis(1);
 pub fn measure(bench: &Bench<'_>) -> Outcome<Vec<Row>> {
     let row = |store: &str| Row::new(format!("start: first 200, {store}"), "ms").aims_at(Target::AtMost(WITHIN_MS));
     let (mut on_redis, mut embedded) = (row("Redis"), row("embedded store"));
-    let mut size = Row::new("size of the binary", "MiB");
+    let mut size = Row::new("start: size of the binary", "MiB");
     size.add(std::fs::metadata(bench.relay.binary)?.len() as f64 / (1024.0 * 1024.0));
     let redis = bench.redis()?;
     for _ in bench.runs("start") {
