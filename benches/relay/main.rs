@@ -84,6 +84,11 @@ impl Bench<'_> {
         if self.is_quick { Duration::from_millis(500) } else { Duration::from_secs(4) }
     }
 
+    /// How long processes are left alone before what they need with nothing to do is measured.
+    fn settling(&self) -> Duration {
+        if self.is_quick { Duration::from_millis(200) } else { Duration::from_secs(2) }
+    }
+
     /// This many, or a few when it only has to be seen that all works.
     fn many(&self, count: usize) -> usize {
         if self.is_quick { count.div_ceil(50) } else { count }

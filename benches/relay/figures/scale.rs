@@ -29,8 +29,6 @@ const FLAT: f64 = 1.15;
 const STRIDE: usize = 7937;
 /// How long the last messages may take.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long sockets are left alone before anything is measured.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// Rows of costs, each beside the first.
 struct Rows {
@@ -84,7 +82,7 @@ fn by_replicas(bench: &Bench<'_>) -> Outcome<Rows> {
             costs.push(cost(bench, &redis, &replicas, &mut crowd, &users)?);
             // Dropped first, for a replica to give its places back before it is killed.
             drop(crowd);
-            std::thread::sleep(SETTLE);
+            std::thread::sleep(bench.settling());
         }
         rows.add(&costs);
     }
@@ -107,7 +105,7 @@ fn by_users(bench: &Bench<'_>) -> Outcome<Rows> {
         }
         rows.add(&costs);
         drop(crowd);
-        std::thread::sleep(SETTLE);
+        std::thread::sleep(bench.settling());
     }
     Ok(rows)
 }
@@ -137,7 +135,7 @@ fn cost(
     ports.rotate_left(1);
     bench.runtime.block_on(post_to_each(&ports, users))?;
     let spent = || cpu_of(replicas.iter().map(|replica| &replica.process).chain([&redis.process]));
-    std::thread::sleep(SETTLE);
+    std::thread::sleep(bench.settling());
     let (begun, before) = (Instant::now(), spent()?);
     std::thread::sleep(bench.stretch());
     let idle = (spent()? - before) / begun.elapsed().as_secs_f64();
