@@ -41,23 +41,33 @@ impl Schedule {
 }
 
 /// Sends the messages of a schedule from a thread of its own, which sleeps more exactly than a runtime does. It ends
-/// when all are sent.
-fn pace(schedule: Schedule, mut send: impl FnMut(usize) -> Outcome<()> + Send + 'static) -> JoinHandle<Outcome<()>> {
+/// when all are sent, and gives how late each was.
+fn pace(schedule: Schedule, mut send: impl FnMut(usize) -> Outcome<()> + Send + 'static) -> Sender {
     std::thread::spawn(move || {
+        let mut late = Vec::with_capacity(schedule.count);
         for number in 0..schedule.count {
-            let wait = schedule.due(number).saturating_duration_since(Instant::now());
+            let due = schedule.due(number);
+            let wait = due.saturating_duration_since(Instant::now());
             if !wait.is_zero() {
                 std::thread::sleep(wait);
             }
+            late.push(milliseconds_since(due, Instant::now()));
             send(number)?;
         }
-        Ok(())
+        late.sort_by(f64::total_cmp);
+        Ok(late)
     })
+}
+
+type Sender = JoinHandle<Outcome<Vec<f64>>>;
+
+fn milliseconds_since(due: Instant, now: Instant) -> f64 {
+    now.saturating_duration_since(due).as_secs_f64() * 1000.0
 }
 
 /// A load that is under way.
 pub struct Paced {
-    sender: JoinHandle<Outcome<()>>,
+    sender: Sender,
     answers: JoinSet<Outcome<()>>,
 }
 
@@ -93,8 +103,9 @@ impl Paced {
         Self { sender: pace(schedule, send), answers: JoinSet::new() }
     }
 
-    /// Waits until all is sent and answered.
-    pub async fn done(mut self) -> Outcome<()> {
+    /// Waits until all is sent and answered. Gives how late each message was sent, in milliseconds, in ascending order:
+    /// the load's own share of the time that a message takes.
+    pub async fn done(mut self) -> Outcome<Vec<f64>> {
         while let Some(done) = self.answers.join_next().await {
             done??;
         }
@@ -224,8 +235,7 @@ impl Arrivals {
             self.broken = Some("a message came twice".to_owned());
             return;
         }
-        let due = schedule.due(number.unwrap_or_default());
-        *place = Some(now.saturating_duration_since(due).as_secs_f64() * 1000.0);
+        *place = Some(milliseconds_since(schedule.due(number.unwrap_or_default()), now));
         self.arrived += 1;
     }
 }

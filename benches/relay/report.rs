@@ -71,7 +71,7 @@ impl Row {
 
     fn cells(&self) -> [String; 5] {
         let values = Spread::of(&self.values);
-        let value = format!("{} {}", values.text(), self.unit);
+        let value = format!("{} {}", values.text(), self.unit).trim_end().to_owned();
         let floor = self.floor.as_ref().map_or(String::new(), |(what, floors)| {
             format!("{} {} ({what})", number(Spread::of(floors).median), self.unit)
         });

@@ -30,11 +30,17 @@ pub struct Socket {
 impl Socket {
     /// Opens one at this path.
     pub async fn open(port: u16, path: &str) -> Outcome<Self> {
+        let opened = Self::try_open(port, path).await?;
+        opened.or_else(|status| fail(format!("a socket was answered {status}")))
+    }
+
+    /// Opens one at this path, or gives the status with which it was refused.
+    pub async fn try_open(port: u16, path: &str) -> Outcome<Result<Self, u16>> {
         let upgrade = Self::upgrade(port, path);
         timeout(UPGRADE_TIMEOUT, upgrade).await.unwrap_or_else(|_| fail("a socket did not open"))
     }
 
-    async fn upgrade(port: u16, path: &str) -> Outcome<Self> {
+    async fn upgrade(port: u16, path: &str) -> Outcome<Result<Self, u16>> {
         let headers = [
             "Connection: Upgrade",
             "Upgrade: websocket",
@@ -47,10 +53,10 @@ impl Socket {
         let mut answers = Answers::new(stream);
         let status = answers.next().await?.status;
         if status != 101 {
-            return fail(format!("a socket was answered {status}"));
+            return Ok(Err(status));
         }
         let (stream, buffer) = answers.into_parts();
-        Ok(Self { stream, buffer, start: 0 })
+        Ok(Ok(Self { stream, buffer, start: 0 }))
     }
 
     /// Waits for the next text frame. Pings are answered on the way.
