@@ -4,14 +4,14 @@
 //! channels bring; the domain underneath knows nothing of any of them.
 
 pub mod app;
-mod channels;
+pub mod channels;
 pub mod config;
 pub mod domain;
-mod http;
-mod hub;
+pub mod http;
+pub mod hub;
 mod services;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 mod workers;
-mod ws;
+pub mod ws;

@@ -104,6 +104,7 @@ impl LimitStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_limit_is_read_and_written_in_the_same_form() {
@@ -128,5 +129,32 @@ mod tests {
         assert!(at(3).is_exceeded());
         assert_eq!((at(1).remaining(), at(3).remaining()), (1, 0));
         assert_eq!(at(1).reset_seconds(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_limit_is_read_as_it_was_written(count in 1_u32.., seconds in 1_u64..=30 * 24 * 60 * 60) {
+            let limit = Limit::new(count, Duration::from_secs(seconds));
+            prop_assert_eq!(limit.to_string().parse(), Ok(limit));
+        }
+
+        #[test]
+        fn any_text_is_a_limit_within_bounds_or_none(text in "[0-9+ -]{0,12}/[0-9+ -]{0,22}[smhdwé]?|.{0,20}") {
+            if let Ok(limit) = text.parse::<Limit>() {
+                prop_assert!(limit.count() >= 1);
+                prop_assert!((Duration::from_secs(1)..=MAX_WINDOW).contains(&limit.window()));
+                prop_assert_eq!(limit.to_string().parse(), Ok(limit));
+            }
+        }
+
+        #[test]
+        fn what_is_left_and_whether_it_is_exceeded_agree(count in 1_u32.., used in 1_u64.., millis in 0_u64..) {
+            let limit = Limit::new(count, Duration::from_secs(60));
+            let status = LimitStatus { limit, used, reset: Duration::from_millis(millis) };
+            prop_assert!(!status.is_exceeded() || status.remaining() == 0);
+            prop_assert_eq!(status.is_exceeded() || status.remaining() + used == u64::from(count), true);
+            // Whoever waits that long is not early.
+            prop_assert!(Duration::from_secs(status.reset_seconds()) >= status.reset);
+        }
     }
 }

@@ -172,6 +172,7 @@ impl fmt::Debug for KeyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn ring(keys: &[u8]) -> KeyRing {
         let text: Vec<_> = keys.iter().map(|byte| hex::encode([*byte; 32])).collect();
@@ -224,5 +225,37 @@ mod tests {
             assert!(bad.parse::<KeyRing>().is_err(), "{bad}");
         }
         assert!(KeyRing::generate().expose_secret().parse::<KeyRing>().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_sealed_opens_for_its_owner(secret in ".{0,200}", user in ".{0,40}", channel in "[a-z_-]{0,20}") {
+            let ring = ring(&[1]);
+            for owner in [Owner::ApiKey(&user), Owner::Connection(&user, &channel), Owner::Deployment] {
+                let sealed = ring.seal(owner, &secret.as_str().into());
+                prop_assert_eq!(ring.unseal(owner, &sealed).unwrap().expose_secret(), secret.as_str());
+                prop_assert!(ring.unseal(Owner::Answer(&user, &channel), &sealed).is_err());
+            }
+        }
+
+        #[test]
+        fn one_bit_more_or_less_and_nothing_opens(secret in ".{0,60}", at: prop::sample::Index, bit in 0_u32..8) {
+            let ring = ring(&[1]);
+            let sealed = ring.seal(Owner::Deployment, &secret.into());
+            let (head, body) = sealed.rsplit_once('.').unwrap();
+            let mut bytes = URL_SAFE_NO_PAD.decode(body).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let damaged = format!("{head}.{}", URL_SAFE_NO_PAD.encode(&bytes));
+            prop_assert_eq!(ring.unseal(Owner::Deployment, &damaged).unwrap_err(), UnsealError::Damaged);
+            bytes.truncate(at);
+            let short = format!("{head}.{}", URL_SAFE_NO_PAD.encode(bytes));
+            prop_assert!(ring.unseal(Owner::Deployment, &short).is_err());
+        }
+
+        #[test]
+        fn any_text_is_refused_as_a_sealed_value(text in "s1[.][0-9a-f]{8}[.][A-Za-z0-9_-]{0,60}|.{0,60}") {
+            prop_assert!(ring(&[1]).unseal(Owner::Deployment, &text).is_err());
+        }
     }
 }

@@ -107,6 +107,7 @@ impl serde::Serialize for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_written_form_has_three_decimals_and_z() {
@@ -136,5 +137,33 @@ mod tests {
     fn the_far_past_and_future_are_clamped_to_what_can_be_written() {
         assert_eq!(Timestamp::parse("0000-01-01T00:00:00Z"), Some(Timestamp::EPOCH));
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_and_sorts_as_text(one in 0..=LAST_MILLIS, other in 0..=LAST_MILLIS) {
+            let (one, other) = (Timestamp::from_millis(one), Timestamp::from_millis(other));
+            prop_assert_eq!(Timestamp::parse(&one.to_string()), Some(one));
+            prop_assert_eq!(one.to_string().cmp(&other.to_string()), one.cmp(&other));
+        }
+
+        #[test]
+        fn an_offset_and_what_is_below_the_millisecond_change_nothing(
+            millis in 86_400_000..=LAST_MILLIS - 86_400_000, minutes in 0_u64..24 * 60, below in 0_u32..1_000_000,
+        ) {
+            let at = Timestamp::from_millis(millis);
+            let shifted = Timestamp::from_millis(millis + minutes * 60_000).to_string();
+            let offset = format!("{:06}+{:02}:{:02}", below, minutes / 60, minutes % 60);
+            prop_assert_eq!(Timestamp::parse(&shifted.replace('Z', &offset)), Some(at));
+            // What an unescaped plus of a query turns into.
+            prop_assert_eq!(Timestamp::parse(&shifted.replace('Z', &offset.replace('+', " "))), Some(at));
+        }
+
+        #[test]
+        fn any_text_is_an_instant_that_can_be_written_or_none(text in "[0-9:TZtz+. -]{0,40}|.{0,80}") {
+            if let Some(at) = Timestamp::parse(&text) {
+                prop_assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ fn is_trusted(proxies: &[IpNet], address: IpAddr) -> bool {
 
 /// The client's address: the peer's own, unless the peer is a trusted proxy; then the right-most address in
 /// `X-Forwarded-For` that is not one. What cannot be read there ends the walk: nothing to its left can be believed.
-pub(super) fn client_ip(request: &HttpRequest, settings: &HttpSettings) -> Option<IpAddr> {
+pub fn client_ip(request: &HttpRequest, settings: &HttpSettings) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     Some(resolve(peer, request.headers(), &settings.trusted_proxies))
 }
@@ -50,7 +50,7 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 }
 
 /// What starts the URLs that are given out: the configured base, else what the caller used to get here.
-pub(super) fn base_url(request: &HttpRequest, settings: &HttpSettings) -> String {
+pub fn base_url(request: &HttpRequest, settings: &HttpSettings) -> String {
     if let Some(url) = &settings.public_url {
         return url.clone();
     }
@@ -71,7 +71,7 @@ pub(super) fn base_url(request: &HttpRequest, settings: &HttpSettings) -> String
 
 /// Whether the caller reached the relay over HTTPS, as far as a trusted proxy says so or the configured base, if the
 /// caller used that.
-pub(super) fn is_https(request: &HttpRequest, settings: &HttpSettings) -> bool {
+pub fn is_https(request: &HttpRequest, settings: &HttpSettings) -> bool {
     let headers = request.headers();
     let believed = request.peer_addr().is_some_and(|peer| is_trusted(&settings.trusted_proxies, peer.ip()));
     if believed && let Some(scheme) = header(headers, "X-Forwarded-Proto") {

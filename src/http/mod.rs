@@ -1,7 +1,7 @@
 //! HTTP: routes, what is read from requests, and how answers and errors look.
 
-mod admin;
-mod client_ip;
+pub mod admin;
+pub mod client_ip;
 mod edge;
 mod error;
 mod external;
@@ -9,7 +9,7 @@ mod health;
 mod metrics;
 mod pages;
 mod platforms;
-mod request;
+pub mod request;
 mod session;
 mod socket;
 mod verification;

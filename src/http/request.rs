@@ -72,7 +72,7 @@ pub(super) async fn discard(mut payload: impl Stream<Item = Result<Bytes, Payloa
 }
 
 /// Reads a body as a JSON object.
-pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::invalid("invalid_json", "the body must be a JSON object")),
@@ -92,27 +92,28 @@ fn signature_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The token of `Authorization: Bearer <token>`.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = header(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The query of a URL.
-pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
-    pub(super) fn of(request: &'a HttpRequest) -> Self {
+    /// Reads the query of this request. What cannot be decoded stays as it was sent.
+    pub fn of(request: &'a HttpRequest) -> Self {
         Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
     }
 
     /// A parameter; one that is empty counts as absent.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_ref());
         value.filter(|value| !value.is_empty())
     }
 
     /// A timestamp.
-    pub(super) fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, Error> {
+    pub fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, Error> {
         self.get(name)
             .map(|text| {
                 Timestamp::parse(text).ok_or_else(|| {
@@ -126,7 +127,7 @@ impl<'a> Query<'a> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&self, name: &'static str, min: u64, max: u64) -> Result<Option<u64>, Error> {
+    pub fn number(&self, name: &'static str, min: u64, max: u64) -> Result<Option<u64>, Error> {
         self.get(name)
             .map(|text| {
                 text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or_else(|| {

@@ -1,8 +1,8 @@
 //! WebSockets: frames, the state of a socket, and the loop that owns one.
 
-mod protocol;
+pub mod protocol;
 mod pump;
-mod session;
+pub mod session;
 
 use std::time::Duration;
 

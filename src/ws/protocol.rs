@@ -7,7 +7,7 @@ use crate::services::reply::ReplyAck;
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum ClientFrame {
+pub enum ClientFrame {
     /// Asks for a `pong`.
     Ping,
     /// A reply; its members are checked where replies over HTTP are.
@@ -21,17 +21,21 @@ pub(super) enum ClientFrame {
 
 /// Why a frame is none of these.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InvalidFrame {
+pub enum InvalidFrame {
+    /// Not JSON, or no object.
     #[error("the frame is not a JSON object")]
     NotAnObject,
+    /// No type, or one that clients do not send.
     #[error("the frame's type must be \"reply\" or \"ping\"")]
     UnknownType,
+    /// A `requestId` that is not echoed.
     #[error("requestId must be a string or a number of at most 200 characters")]
     RequestId,
 }
 
 impl InvalidFrame {
-    pub(super) fn code(&self) -> &'static str {
+    /// The `code` of the error frame.
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotAnObject => "invalid_json",
             Self::UnknownType => "unknown_type",
@@ -44,7 +48,7 @@ impl InvalidFrame {
 const MAX_REQUEST_ID: usize = 202;
 
 /// Reads a text frame.
-pub(super) fn read(text: &str) -> Result<ClientFrame, InvalidFrame> {
+pub fn read(text: &str) -> Result<ClientFrame, InvalidFrame> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(text) else {
         return Err(InvalidFrame::NotAnObject);
     };
@@ -63,7 +67,7 @@ pub(super) fn read(text: &str) -> Result<ClientFrame, InvalidFrame> {
 }
 
 /// `{type: "message", message}`
-pub(super) fn message(record: &StoredRecord) -> String {
+pub fn message(record: &StoredRecord) -> String {
     let mut frame = String::with_capacity(record.size() + 160);
     frame.push_str(r#"{"type":"message","message":"#);
     record.write_json(&mut frame);
@@ -72,18 +76,18 @@ pub(super) fn message(record: &StoredRecord) -> String {
 }
 
 /// `{type: "reply_ack", ok, responseId, channel}`
-pub(super) fn reply_ack(ack: &ReplyAck, request_id: Option<Value>) -> String {
+pub fn reply_ack(ack: &ReplyAck, request_id: Option<Value>) -> String {
     let frame = json!({"type": "reply_ack", "ok": true, "responseId": ack.response_id, "channel": ack.channel});
     with_request_id(frame, request_id)
 }
 
 /// `{type: "error", error, code}`
-pub(super) fn error(code: &str, sentence: &str, request_id: Option<Value>) -> String {
+pub fn error(code: &str, sentence: &str, request_id: Option<Value>) -> String {
     with_request_id(json!({"type": "error", "error": sentence, "code": code}), request_id)
 }
 
 /// `{type: "pong"}`
-pub(super) const PONG: &str = r#"{"type":"pong"}"#;
+pub const PONG: &str = r#"{"type":"pong"}"#;
 
 fn with_request_id(mut frame: Value, request_id: Option<Value>) -> String {
     if let Some(request_id) = request_id {

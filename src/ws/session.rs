@@ -30,7 +30,7 @@ const STALL_WITH_MUCH_WAITING: Duration = Duration::from_secs(3);
 
 /// What to do after a notice.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step<'a> {
+pub enum Step<'a> {
     /// Send this message: it is the next one.
     Send(&'a StoredRecord),
     /// Send this frame: what became of a reply.
@@ -49,7 +49,7 @@ pub(super) enum Step<'a> {
 
 /// What is due by the clock.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) enum Due {
+pub enum Due {
     /// Nothing yet.
     Nothing,
     /// Send a ping.
@@ -60,7 +60,8 @@ pub(super) enum Due {
     TooSlow,
 }
 
-pub(super) struct SocketState {
+/// What a socket has been sent and shown to have read, and when it is due for something.
+pub struct SocketState {
     /// The instant of the last message sent, or what the store gave in its place.
     cursor: Timestamp,
     /// Messages after the cursor may be in the store.
@@ -79,7 +80,7 @@ pub(super) struct SocketState {
 
 impl SocketState {
     /// A socket that is about to be sent this page.
-    pub(super) fn new(now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             cursor: Timestamp::EPOCH,
             is_behind: false,
@@ -92,13 +93,14 @@ impl SocketState {
         }
     }
 
-    pub(super) fn cursor(&self) -> Timestamp {
+    /// Where the next read begins: the instant of the last message sent, or what the store gave in its place.
+    pub fn cursor(&self) -> Timestamp {
         self.cursor
     }
 
     /// A read is to be sent record by record. Says how many of its records are new: others were pushed
     /// while the read was under way.
-    pub(super) fn begin_page(&mut self, page: &Page) -> usize {
+    pub fn begin_page(&mut self, page: &Page) -> usize {
         self.is_behind = page.more;
         if page.records.is_empty() {
             // The store's cursor may lie before a cursor from the client's future, and must then be taken.
@@ -108,17 +110,17 @@ impl SocketState {
     }
 
     /// There may be more in the store, and the peer can take it.
-    pub(super) fn must_read(&self) -> bool {
+    pub fn must_read(&self) -> bool {
         self.is_behind && self.has_room()
     }
 
     /// Whether more may be sent before the peer shows progress.
-    pub(super) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.under_way < WINDOW
     }
 
     /// What a notice means for this socket. While a page is being sent, messages wait behind it.
-    pub(super) fn notice<'a>(&mut self, notice: &'a Notice, is_sending: bool) -> Step<'a> {
+    pub fn notice<'a>(&mut self, notice: &'a Notice, is_sending: bool) -> Step<'a> {
         match notice {
             Notice::End => Step::Leave,
             Notice::Missed(bytes) => {
@@ -150,7 +152,7 @@ impl SocketState {
     }
 
     /// A message of this size was sent. Says whether to ask the peer to show that it reads.
-    pub(super) fn sent(&mut self, at: Timestamp, bytes: usize, now: Instant) -> bool {
+    pub fn sent(&mut self, at: Timestamp, bytes: usize, now: Instant) -> bool {
         self.cursor = at;
         if self.under_way == 0 {
             self.progress = now;
@@ -164,12 +166,12 @@ impl SocketState {
     }
 
     /// A frame of the peer came.
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub fn heard(&mut self, now: Instant) {
         self.heard = now;
     }
 
     /// A pong came. Says whether to ask again.
-    pub(super) fn pong(&mut self, now: Instant) -> bool {
+    pub fn pong(&mut self, now: Instant) -> bool {
         self.under_way -= self.asked_for;
         self.asked_for = 0;
         self.progress = now;
@@ -182,7 +184,7 @@ impl SocketState {
     }
 
     /// What is due.
-    pub(super) fn due(&mut self, now: Instant) -> Due {
+    pub fn due(&mut self, now: Instant) -> Due {
         if now >= self.heard + SILENCE_MAX {
             return Due::Silent;
         }
@@ -202,7 +204,7 @@ impl SocketState {
     }
 
     /// When [`SocketState::due`] is to be asked next.
-    pub(super) fn next_due(&self) -> Instant {
+    pub fn next_due(&self) -> Instant {
         let next = self.ping_at.min(self.heard + SILENCE_MAX);
         if self.has_room() { next } else { next.min(self.stalls_at()) }
     }

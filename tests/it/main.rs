@@ -18,6 +18,7 @@ mod email;
 mod embedded;
 mod expiry;
 mod format;
+mod hostile_input;
 mod idempotency;
 mod keeping;
 mod limits;

@@ -55,6 +55,7 @@ fn cleaned_object(fields: Map<String, Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -94,5 +95,34 @@ mod tests {
         let clean = sanitise_json(json!({"z": 1, "<b>a": 2, "m": 3}));
         let keys: Vec<_> = clean.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["z", "a", "m"]);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = "[a-c<>/ b\\n\u{202E}]{0,8}";
+        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), text.prop_map(Value::from)];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            let members = prop::collection::vec((text, inner.clone()), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..6).prop_map(Value::from),
+                members.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn count(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+            Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_lost_and_cleaning_twice_equals_cleaning_once(value in any_json()) {
+            let clean = sanitise_json(value.clone());
+            prop_assert_eq!(count(&clean), count(&value));
+            prop_assert_eq!(sanitise_json(clean.clone()), clean);
+        }
     }
 }

@@ -9,12 +9,12 @@ fn invalid() -> Error {
 }
 
 /// Writes the end of a page of a list: when, a point, and which entry.
-pub(super) fn write_list(cursor: &ListCursor) -> String {
+pub fn write_list(cursor: &ListCursor) -> String {
     format!("{}.{}", cursor.at, cursor.entry)
 }
 
 /// Reads it.
-pub(super) fn read_list(text: &str) -> Result<ListCursor, Error> {
+pub fn read_list(text: &str) -> Result<ListCursor, Error> {
     let (at, entry) = text.split_once('.').ok_or_else(invalid)?;
     // No entry of any list is longer: the longest is a name that was found with its user.
     const MAX_ENTRY: usize = 1024;
@@ -25,7 +25,7 @@ pub(super) fn read_list(text: &str) -> Result<ListCursor, Error> {
 }
 
 /// Writes a place in a history: when, and for a response a point and its channel.
-pub(super) fn write_history(cursor: &HistoryCursor) -> String {
+pub fn write_history(cursor: &HistoryCursor) -> String {
     match &cursor.response_on {
         Some(channel) => format!("{}.{channel}", cursor.at.millis()),
         None => cursor.at.millis().to_string(),
@@ -33,7 +33,7 @@ pub(super) fn write_history(cursor: &HistoryCursor) -> String {
 }
 
 /// Reads it.
-pub(super) fn read_history(text: &str) -> Result<HistoryCursor, Error> {
+pub fn read_history(text: &str) -> Result<HistoryCursor, Error> {
     let (at, channel) = match text.split_once('.') {
         Some((at, channel)) => (at, Some(channel.parse().map_err(|_| invalid())?)),
         None => (text, None),
@@ -42,12 +42,12 @@ pub(super) fn read_history(text: &str) -> Result<HistoryCursor, Error> {
 }
 
 /// Writes a place in the audit.
-pub(super) fn write_instant(at: Timestamp) -> String {
+pub fn write_instant(at: Timestamp) -> String {
     at.millis().to_string()
 }
 
 /// Reads it.
-pub(super) fn read_instant(text: &str) -> Result<Timestamp, Error> {
+pub fn read_instant(text: &str) -> Result<Timestamp, Error> {
     number(text).map(Timestamp::from_millis)
 }
 
@@ -60,6 +60,7 @@ fn number(text: &str) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_cursor_reads_back_as_it_was_written() {
@@ -82,6 +83,30 @@ mod tests {
         }
         for bad in ["", "x", "1.", "1.a b", "1.a.b", "+1", " 1"] {
             assert!(read_history(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cursor_reads_back(at: u64, entry in ".{0,80}", millis in 0_u64..253_402_300_799_999, id in "[A-Za-z0-9_-]{1,64}") {
+            let cursor = ListCursor { at, entry };
+            prop_assert_eq!(read_list(&write_list(&cursor)).unwrap(), cursor);
+            let at = Timestamp::from_millis(millis);
+            for response_on in [None, Some(id.parse().unwrap())] {
+                let cursor = HistoryCursor { at, response_on };
+                prop_assert_eq!(read_history(&write_history(&cursor)).unwrap(), cursor);
+            }
+            prop_assert_eq!(read_instant(&write_instant(at)).unwrap(), at);
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_that_reads_back_or_none(text in "[0-9]{0,22}[.]?.{0,40}") {
+            if let Ok(cursor) = read_list(&text) {
+                prop_assert_eq!(read_list(&write_list(&cursor)).unwrap(), cursor);
+            }
+            if let Ok(cursor) = read_history(&text) {
+                prop_assert_eq!(read_history(&write_history(&cursor)).unwrap(), cursor);
+            }
         }
     }
 }

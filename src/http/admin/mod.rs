@@ -3,7 +3,7 @@
 mod access;
 mod assets;
 mod audit;
-mod cursors;
+pub mod cursors;
 mod deliveries;
 mod guard;
 mod mutation;
