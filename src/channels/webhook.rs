@@ -84,7 +84,7 @@ fn from_text(body: &[u8]) -> Inbound {
 
 fn inbound(content: String, name: &str, raw: Value) -> Inbound {
     let mut metadata = Map::new();
-    if raw.to_string().len() > MAX_RAW_BYTES {
+    if raw.to_string().len() > MAX_RAW_BYTES || text::is_nested_deeper(&raw, text::MAX_NESTING) {
         metadata.insert("rawOmitted".to_owned(), true.into());
     } else {
         metadata.insert(name.to_owned(), raw);
@@ -149,6 +149,13 @@ mod tests {
         let fits = "x".repeat(16 * 1024 - 2);
         assert_eq!(read("text/plain", &fits).1, json!({"raw": fits}));
         assert_eq!(read("text/plain", format!("{fits}x")).1, json!({"rawOmitted": true}));
+    }
+
+    #[test]
+    fn raw_is_left_out_when_it_is_nested_deeper_than_readers_of_messages_go() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read("application/json", nested(48)).1["raw"].is_array());
+        assert_eq!(read("application/json", nested(49)), (nested(49), json!({"rawOmitted": true})));
     }
 
     #[test]

@@ -282,6 +282,11 @@ impl NewChannel {
         let kind = fields.text("type")?.map(str::to_owned);
         let mut metadata = fields.object("metadata")?.cloned().unwrap_or_default();
         check_metadata_size(&metadata)?;
+        if metadata.values().any(|value| text::is_nested_deeper(value, text::MAX_NESTING)) {
+            return Err(
+                InvalidField::new("metadata", "an object whose members are nested at most 48 levels deep").into()
+            );
+        }
         let secret = match metadata.shift_remove(SECRET_FIELD) {
             None | Some(Value::Null) => None,
             Some(Value::String(secret)) if secret.chars().count() >= MIN_SECRET_CHARS => Some(secret.into()),

@@ -107,7 +107,7 @@ const RELAY_MEMBERS: [&str; 6] = [
     "channelNotifyOnComplete",
 ];
 
-/// Copies the client's members in their order as long as they fit, and says so when some did not.
+/// Copies the client's members in their order as long as they fit and readers can be expected to go as deep, and says so when some did not.
 fn keep_what_fits(client: &Map<String, Value>, metadata: &mut Map<String, Value>) {
     let mut size = "{}".len();
     let mut omitted = false;
@@ -116,7 +116,7 @@ fn keep_what_fits(client: &Map<String, Value>, metadata: &mut Map<String, Value>
             continue;
         }
         let member = Value::from(name.as_str()).to_string().len() + ":,".len() + value.to_string().len();
-        if size + member > MAX_METADATA_BYTES {
+        if size + member > MAX_METADATA_BYTES || text::is_nested_deeper(value, text::MAX_NESTING) {
             omitted = true;
             continue;
         }
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_whole_metadata_of_a_message_may_come_back() {
         let reply = read(json!({"channelId": "c", "content": "x", "replyTo": "m", "metadata":
-            {"channelPrompt": "secret", "replyTo": "other", "raw": "x".repeat(5000), "chatId": 7}}))
+            {"channelPrompt": "secret", "deep": serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(49), "]".repeat(49))).unwrap(), "replyTo": "other", "raw": "x".repeat(5000), "chatId": 7}}))
         .unwrap();
         assert_eq!(Value::Object(reply.metadata), json!({"replyTo": "m", "chatId": 7, "metadataOmitted": true}));
     }

@@ -233,7 +233,8 @@ mod tests {
             let ring = ring(&[1]);
             for owner in [Owner::ApiKey(&user), Owner::Connection(&user, &channel), Owner::Deployment] {
                 let sealed = ring.seal(owner, &secret.as_str().into());
-                prop_assert_eq!(ring.unseal(owner, &sealed).unwrap().expose_secret(), secret.as_str());
+                let opened = ring.unseal(owner, &sealed).unwrap();
+                prop_assert_eq!(opened.expose_secret(), secret.as_str());
                 prop_assert!(ring.unseal(Owner::Answer(&user, &channel), &sealed).is_err());
             }
         }

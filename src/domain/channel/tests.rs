@@ -62,6 +62,7 @@ fn routing_members_say_what_is_set_and_nothing_else() {
 #[test]
 fn every_limit_holds_at_its_boundary() {
     assert!(new(json!({"name": "x".repeat(200), "agentId": "ä".repeat(200), "prompt": "p".repeat(8192)})).is_ok());
+    let deep: Value = serde_json::from_str(&format!("{}{}", "[".repeat(49), "]".repeat(49))).unwrap();
     for (body, field) in [
         (json!({"name": "x".repeat(201)}), "name"),
         (json!({"agentId": "x".repeat(201)}), "agentId"),
@@ -72,6 +73,7 @@ fn every_limit_holds_at_its_boundary() {
         (json!({"metadata": {"webhookSecret": "x".repeat(15)}}), "metadata.webhookSecret"),
         (json!({"metadata": {"webhookSecret": 5}}), "metadata.webhookSecret"),
         (json!({"metadata": []}), "metadata"),
+        (json!({"metadata": {"deep": deep}}), "metadata"),
     ] {
         let InvalidSettings::Field(refusal) = new(body).unwrap_err() else { panic!("{field}") };
         assert_eq!(refusal.field, field);

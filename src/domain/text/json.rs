@@ -7,6 +7,20 @@ use serde_json::{Map, Value};
 
 use super::sanitise::sanitise;
 
+/// Deepest nesting of what a message carries in its metadata, in levels. Readers of JSON refuse a text as a whole that
+/// is nested too deep, many from 64 levels on, and a page of messages adds five; honest data has a dozen.
+pub const MAX_NESTING: usize = 48;
+
+/// Whether `value` has objects and lists in each other to more than `levels` levels.
+pub fn is_nested_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_nested_deeper(item, below)),
+        Value::Object(members) => members.values().any(|member| is_nested_deeper(member, below)),
+        _ => false,
+    }
+}
+
 /// Cleans every string and every object key inside `value`, as [`sanitise`] does.
 ///
 /// The order of keys is kept. Keys that become equal by cleaning lose nothing: the later one is
@@ -95,6 +109,16 @@ mod tests {
         let clean = sanitise_json(json!({"z": 1, "<b>a": 2, "m": 3}));
         let keys: Vec<_> = clean.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["z", "a", "m"]);
+    }
+
+    #[test]
+    fn nesting_is_counted_by_the_innermost_list_or_object() {
+        for (value, levels) in
+            [(json!(1), 0), (json!([]), 1), (json!({"a": 1, "b": [1]}), 2), (json!([[], {"a": []}]), 3)]
+        {
+            assert!(!is_nested_deeper(&value, levels), "{value}");
+            assert!(levels == 0 || is_nested_deeper(&value, levels - 1), "{value}");
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -19,7 +19,7 @@ mod split;
 mod truncate;
 
 pub use hidden::{single_line, strip_hidden};
-pub use json::sanitise_json;
+pub use json::{MAX_NESTING, is_nested_deeper, sanitise_json};
 pub use markdown::{to_slack_mrkdwn, to_telegram_html};
 pub use sanitise::sanitise;
 pub use slack::from_slack_mrkdwn;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chaos_relay::domain::channel::ChannelKind;
 use chaos_relay::domain::reply::Reply;
 use chaos_relay::domain::text;
 use chaos_relay::ws::protocol::{self, ClientFrame};
@@ -50,6 +51,7 @@ fn check_reply(body: &Map<String, Value>) {
     assert!(size <= MAX_METADATA, "{size} bytes of metadata");
     assert_eq!(reply.metadata.contains_key("truncated"), reply.content.len() < content_length(body));
     assert!(!reply.metadata.contains_key("channelPrompt"), "its owner's business");
+    super::messages::check_record(ChannelKind::Webhook, "agent", &reply.content, &reply.metadata);
 }
 
 /// Bytes of the content after cleaning.

@@ -57,6 +57,8 @@ fn check_channel(channel: &Channel) {
         (&"0123456789abcdef".into(), &channel.id.as_str().into())
     );
     assert!(view.get("sealedSecret").is_none());
+    let list = serde_json::json!({"channels": [view]}).to_string();
+    assert!(serde_json::from_str::<Value>(&list).is_ok(), "a list of channels that cannot be read");
 }
 
 fn check_name(name: &str) {
