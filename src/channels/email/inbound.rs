@@ -47,6 +47,9 @@ pub(super) fn to_inbound(
             metadata.insert(name.to_owned(), value);
         }
     }
+    // The conversation is named by what an answer will bring back: the metadata as they are stored, which is cleaned.
+    // To a cleaner an odd message id such as `<b/1@example.com>` is a tag.
+    let metadata: Map<_, _> = metadata.into_iter().map(|(name, value)| (name, text::sanitise_json(value))).collect();
     Inbound {
         sender: sender.as_str().into(),
         from: sender.as_str().to_owned(),

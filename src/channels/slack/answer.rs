@@ -46,7 +46,7 @@ impl Answer {
             return Self::later(answer, format!("Slack has an outage (HTTP {})", answer.status), false);
         }
         match body["ok"].as_bool() {
-            Some(true) => Self::Done(body),
+            Some(true) if (200..300).contains(&answer.status) => Self::Done(body),
             Some(false) if OUTAGES.contains(&error) => {
                 Self::later(answer, format!("Slack has an outage ({error})"), false)
             }
