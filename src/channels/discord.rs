@@ -20,6 +20,7 @@ mod verdict;
 use secrecy::SecretString;
 
 use super::api::{ApiCall, Method};
+use super::parts::RecentParts;
 use crate::domain::channel::ChannelKind;
 
 /// Who calls. Discord's edge turns away whoever does not say it in this form.
@@ -31,12 +32,13 @@ const USER_AGENT: &str =
 #[derive(Clone, Debug)]
 pub struct Discord {
     base: String,
+    parts: RecentParts<String>,
 }
 
 impl Discord {
     /// Discord's API at `base`, which has its version and no slash at the end, such as `https://discord.com/api/v10`.
     pub fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into() }
+        Self { base: base.into(), parts: RecentParts::new() }
     }
 
     /// A call that needs no bot: the secret is in `path`, which begins with a slash.

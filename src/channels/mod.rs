@@ -5,6 +5,7 @@ pub mod api;
 pub mod client;
 pub mod discord;
 pub mod email;
+mod parts;
 pub mod slack;
 pub mod telegram;
 pub mod webhook;

@@ -17,6 +17,7 @@ use super::adapter::{
     Event, EventAdapter, Outgoing, Progress, RawEvent, RegistrationError, SendAdapter, Spoken, Verdict,
 };
 use super::api::{ApiAnswer, ApiCall, Method};
+use super::parts::RecentParts;
 use crate::domain::channel::ChannelKind;
 use crate::domain::connection::{Connection, ConnectionSecrets, SlackApp};
 use crate::domain::conversation::{ConversationKey, Destination};
@@ -49,12 +50,13 @@ fn is_visible(text: &str) -> bool {
 #[derive(Clone, Debug)]
 pub struct Slack {
     base: String,
+    parts: RecentParts<String>,
 }
 
 impl Slack {
     /// The API at `base`, such as `https://slack.com/api`; a slash at its end does not matter.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned() }
+        Self { base: base.trim_end_matches('/').to_owned(), parts: RecentParts::new() }
     }
 
     /// The call that asks who a token belongs to. It needs no scope.
@@ -66,6 +68,11 @@ impl Slack {
     /// Reads the answer to [`Slack::auth_test`].
     pub fn read_identity(&self, answer: &ApiAnswer) -> Result<SlackApp, RegistrationError> {
         registration::read_identity(answer)
+    }
+
+    /// Part `number` of `content`, counted from 0; `None` behind the last one.
+    fn part(&self, content: &str, number: u32) -> Option<String> {
+        self.parts.of(content, sending::parts).get(usize::try_from(number).ok()?).cloned()
     }
 
     /// A call of one of the API's methods, all of which take POST.
@@ -121,7 +128,7 @@ impl SendAdapter for Slack {
     }
 
     fn next_call(&self, outgoing: &Outgoing<'_>, progress: &Progress) -> Option<ApiCall> {
-        let text = sending::part(outgoing.content, progress.parts)?;
+        let text = self.part(outgoing.content, progress.parts)?;
         let call = self.call("chat.postMessage").json(&sending::message(outgoing.conversation, &text));
         // Without secrets Slack says what is wrong, and the reply does not count as delivered.
         Some(match outgoing.secrets {
@@ -131,7 +138,7 @@ impl SendAdapter for Slack {
     }
 
     fn interpret(&self, outgoing: &Outgoing<'_>, progress: &mut Progress, answer: &ApiAnswer) -> Verdict {
-        sending::interpret(outgoing.content, progress, answer)
+        sending::interpret(|number| self.part(outgoing.content, number).is_some(), progress, answer)
     }
 
     /// Apps that live on HTTP cannot show that they are typing.

@@ -12,7 +12,10 @@ mod send;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use part::Part;
+
 use super::api::{ApiCall, Method};
+use super::parts::RecentParts;
 use crate::domain::channel::ChannelKind;
 
 /// Fewest characters of a token behind its colon. Telegram's own have 35; what stands in for Telegram may
@@ -27,12 +30,13 @@ const MAX_ID_DIGITS: usize = 17;
 #[derive(Clone, Debug)]
 pub struct Telegram {
     base: String,
+    parts: RecentParts<Part>,
 }
 
 impl Telegram {
     /// `base` is the URL of the Bot API without a slash at its end, such as `https://api.telegram.org`.
     pub fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into() }
+        Self { base: base.into(), parts: RecentParts::new() }
     }
 
     /// Whether `text` has the form of a bot token: the bot's id, a colon, and 10 to 64 characters that

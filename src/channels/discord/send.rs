@@ -53,7 +53,7 @@ impl SendAdapter for Discord {
     }
 
     fn next_call(&self, outgoing: &Outgoing<'_>, progress: &Progress) -> Option<ApiCall> {
-        let parts = split(outgoing.content, Limit::DISCORD);
+        let parts = self.parts.of(outgoing.content, |content| split(content, Limit::DISCORD));
         let content = parts.get(usize::try_from(progress.parts).ok()?)?;
         let mut body = json!({"content": content, "allowed_mentions": {"parse": []}});
         Some(match way(outgoing, progress) {

@@ -43,31 +43,22 @@ pub(super) fn message(conversation: &ConversationKey, text: &str) -> Value {
     message
 }
 
-/// The part with this number as Slack's text, within [`Limit::SLACK`]; `None` behind the last one.
+/// All parts as Slack's text, each within [`Limit::SLACK`].
 ///
-/// Depends on nothing but `content`, so that a number means the same at every try.
-pub(super) fn part(content: &str, number: u32) -> Option<String> {
-    let number = usize::try_from(number).ok()?;
-    first_parts(content, number.saturating_add(1)).into_iter().nth(number)
-}
-
-/// The first parts, at most so many.
-pub(super) fn first_parts(content: &str, most: usize) -> Vec<String> {
+/// They depend on nothing but `content`, so that a number means the same at every try.
+pub(super) fn parts(content: &str) -> Vec<String> {
     let mut parts = Vec::new();
-    collect(content, Limit::SLACK, most, &mut parts);
+    collect(content, Limit::SLACK, &mut parts);
     parts
 }
 
 /// Splits `text` by `limit`, and by half of it wherever a part has become too long by rendering: `&` takes five
 /// characters, and a link can be defined once and used many times.
-fn collect(text: &str, limit: Limit, most: usize, parts: &mut Vec<String>) {
+fn collect(text: &str, limit: Limit, parts: &mut Vec<String>) {
     for piece in split(text, limit) {
-        if parts.len() >= most {
-            return;
-        }
         let rendered = render(&piece);
         if Limit::SLACK.measure(&rendered) > Limit::SLACK.max && limit.max > Limit::SMALLEST {
-            collect(&piece, limit.less(limit.max / 2), most, parts);
+            collect(&piece, limit.less(limit.max / 2), parts);
         } else {
             parts.push(rendered);
         }
@@ -84,13 +75,13 @@ fn render(markdown: &str) -> String {
     markdown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What Slack's answer to a message means.
-pub(super) fn interpret(content: &str, progress: &mut Progress, answer: &ApiAnswer) -> Verdict {
+/// What Slack's answer to a message means. `is_part` says whether there is a part with this number.
+pub(super) fn interpret(is_part: impl FnOnce(u32) -> bool, progress: &mut Progress, answer: &ApiAnswer) -> Verdict {
     match Answer::read(answer) {
         Answer::Done(_) => {
             progress.parts = progress.parts.saturating_add(1);
             progress.plain = false;
-            let pause = part(content, progress.parts).map(|_| BETWEEN_PARTS);
+            let pause = is_part(progress.parts).then_some(BETWEEN_PARTS);
             Verdict::Arrived { pause }
         }
         // Limits hold for the method in the whole workspace. Source: docs.slack.dev/apis/web-api/rate-limits.

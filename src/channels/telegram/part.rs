@@ -13,7 +13,7 @@ const MAX_HTML_BYTES: usize = 32_768;
 const SMALLEST_PIECE: usize = 4;
 
 /// One message of a reply.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
     /// What the author wrote: at most [`Limit::TELEGRAM`].
     pub(super) source: String,
@@ -22,18 +22,14 @@ pub(super) struct Part {
     pub(super) html: Option<String>,
 }
 
-/// Part `number` of `content`, counted from 0; `None` behind the last one.
+/// All parts of `content`.
 ///
 /// `content` is split as it was written, so that each part is Markdown that stands by itself. Rendering can
 /// make text longer, by the indent of lists for instance: a part that no longer fits is split again at half
 /// the length, and goes out as it was written when even a quarter of a message is too much. So both forms of
 /// every part fit whatever the content is, and which parts there are depends on the content alone.
-pub(super) fn part(content: &str, number: u32) -> Option<Part> {
-    parts(content).nth(usize::try_from(number).ok()?)
-}
-
-fn parts(content: &str) -> impl Iterator<Item = Part> {
-    text::split(content, Limit::TELEGRAM).into_iter().flat_map(|source| fitting(source, Limit::TELEGRAM))
+pub(super) fn parts(content: &str) -> Vec<Part> {
+    text::split(content, Limit::TELEGRAM).into_iter().flat_map(|source| fitting(source, Limit::TELEGRAM)).collect()
 }
 
 /// `source`, which is at most `limit` long, as one part or as several.
@@ -88,7 +84,7 @@ mod tests {
 
     /// All parts of `content`, which have to keep what is promised of them.
     fn checked_parts(content: &str) -> Vec<Part> {
-        let parts: Vec<_> = parts(content).collect();
+        let parts = parts(content);
         for Part { source, html } in &parts {
             assert!(source.encode_utf16().count() <= 4096 && !source.trim().is_empty());
             if let Some(html) = html {
@@ -102,10 +98,8 @@ mod tests {
     #[test]
     fn a_short_reply_is_one_part_with_markup() {
         let expected = Part { source: "**done** <x>".into(), html: Some("<b>done</b> &lt;x&gt;".into()) };
-        assert_eq!(part("**done** <x>\n", 0), Some(expected));
-        assert_eq!(part("**done** <x>\n", 1), None);
-        assert_eq!(part(" \n", 0), None);
-        assert_eq!(part("a", u32::MAX), None);
+        assert_eq!(parts("**done** <x>\n"), [expected]);
+        assert_eq!(parts(" \n"), []);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Telegram;
 use super::answer::{self, Failure, Told};
-use super::part;
+use super::part::{self, Part};
 use crate::channels::adapter::{Outgoing, Progress, SendAdapter, Verdict};
 use crate::channels::api::{ApiAnswer, ApiCall, Method};
 use crate::domain::connection::{Connection, ConnectionSecrets};
@@ -32,7 +32,7 @@ impl SendAdapter for Telegram {
     }
 
     fn next_call(&self, outgoing: &Outgoing<'_>, progress: &Progress) -> Option<ApiCall> {
-        let part = part::part(outgoing.content, progress.parts)?;
+        let part = self.part(outgoing.content, progress.parts)?;
         let chat = progress.moved_to.as_deref().unwrap_or(&outgoing.conversation.chat);
         let mut body = addressed(chat, outgoing.conversation.thread.as_deref());
         body["link_preview_options"] = json!({"is_disabled": true});
@@ -63,7 +63,7 @@ impl SendAdapter for Telegram {
             Err(Failure::Told(told)) => told,
         };
         match told.code {
-            400 if reform(outgoing, progress, &told) => Verdict::Reformed,
+            400 if self.reform(outgoing, progress, &told) => Verdict::Reformed,
             401 => Verdict::Revoked { reason: told.reason },
             404 if told.reason.eq_ignore_ascii_case(NOT_FOUND) => Verdict::Revoked { reason: told.reason },
             409 | 429 | 500.. => Verdict::Later { after: told.retry_after, reason: told.reason, whole_bot: false },
@@ -79,6 +79,38 @@ impl SendAdapter for Telegram {
     }
 }
 
+impl Telegram {
+    /// Part `number` of `content`, counted from 0; `None` behind the last one.
+    fn part(&self, content: &str, number: u32) -> Option<Part> {
+        self.parts.of(content, part::parts).get(usize::try_from(number).ok()?).cloned()
+    }
+
+    /// Notes in `progress` the form in which the part that Telegram refused may still arrive; `false` if there is
+    /// none. Each form is tried once, so that this comes to an end whatever Telegram answers.
+    fn reform(&self, outgoing: &Outgoing<'_>, progress: &mut Progress, told: &Told) -> bool {
+        if let Some(id) = told.migrated_to {
+            let id = id.to_string();
+            // A group moves once in its life, when it becomes a supergroup.
+            let is_new = progress.moved_to.is_none() && id != outgoing.conversation.chat;
+            if is_new {
+                progress.moved_to = Some(id);
+            }
+            return is_new;
+        }
+        let lacks_quoted = told.mentions(&["replied", "reply message"]) && told.mentions(&["not found"]);
+        if lacks_quoted && quoted(outgoing, progress).is_some() {
+            progress.by_message = true;
+            return true;
+        }
+        let has_markup = || self.part(outgoing.content, progress.parts).is_some_and(|part| part.html.is_some());
+        if !progress.plain && told.mentions(&MARKUP_WORDS) && has_markup() {
+            progress.plain = true;
+            return true;
+        }
+        false
+    }
+}
+
 /// The members of a call that say where something goes.
 fn addressed(chat: &str, thread: Option<&str>) -> Value {
     let mut body = json!({"chat_id": json_id(chat)});
@@ -86,31 +118,6 @@ fn addressed(chat: &str, thread: Option<&str>) -> Value {
         body["message_thread_id"] = json_id(thread);
     }
     body
-}
-
-/// Notes in `progress` the form in which the part that Telegram refused may still arrive; `false` if there is
-/// none. Each form is tried once, so that this comes to an end whatever Telegram answers.
-fn reform(outgoing: &Outgoing<'_>, progress: &mut Progress, told: &Told) -> bool {
-    if let Some(id) = told.migrated_to {
-        let id = id.to_string();
-        // A group moves once in its life, when it becomes a supergroup.
-        let is_new = progress.moved_to.is_none() && id != outgoing.conversation.chat;
-        if is_new {
-            progress.moved_to = Some(id);
-        }
-        return is_new;
-    }
-    let lacks_quoted = told.mentions(&["replied", "reply message"]) && told.mentions(&["not found"]);
-    if lacks_quoted && quoted(outgoing, progress).is_some() {
-        progress.by_message = true;
-        return true;
-    }
-    let has_markup = || part::part(outgoing.content, progress.parts).is_some_and(|part| part.html.is_some());
-    if !progress.plain && told.mentions(&MARKUP_WORDS) && has_markup() {
-        progress.plain = true;
-        return true;
-    }
-    false
 }
 
 /// The message that the part at hand quotes: the first part does, if the client named the message and it is

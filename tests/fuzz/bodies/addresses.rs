@@ -27,6 +27,6 @@ fn check_address(address: &EmailAddress) {
         assert_eq!(EmailAddress::parse(text).as_ref(), Ok(address), "{text}");
     }
     assert_eq!(EmailAddress::parse_list(&format!("{written}, {normal}")), [address.clone(), address.clone()]);
-    let routed = EmailAddress::parse_bare(&address.for_routing()).expect("an address without its tag is one");
-    assert_eq!(routed.domain(), address.domain());
+    let routed = address.for_routing();
+    assert!(routed.ends_with(&format!("@{}", address.domain())) && routed.len() <= normal.len());
 }

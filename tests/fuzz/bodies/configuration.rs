@@ -25,7 +25,8 @@ const SECRETS: [&str; 7] = [
 pub fn check(input: &[u8]) {
     let input = super::text(input);
     let set: HashMap<&str, &str> = input.split('\n').filter_map(|line| line.split_once('=')).collect();
-    let is_open = |name: &str| !SECRETS.contains(&name) && set.get(name).is_some_and(|value| value.contains(MARK));
+    let is_open =
+        |name: &str| !SECRETS.contains(&name) && set.get(name).is_some_and(|value| value.to_lowercase().contains(MARK));
     match Config::read(|name| set.get(name).filter(|_| !FILES.contains(&name)).map(|value| (*value).to_owned())) {
         Err(error) => {
             let line = error.to_string();

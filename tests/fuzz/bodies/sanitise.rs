@@ -11,7 +11,6 @@ pub fn check(input: &[u8]) {
     assert!(is_within(&clean, &dirty), "something was added");
     assert!(matches!(text::sanitise(&clean), Cow::Borrowed(_)), "cleaning twice is not cleaning once: {clean:?}");
     assert!(matches!(text::strip_hidden(&clean), Cow::Borrowed(_)), "something hidden is left");
-    assert!(!clean.contains("<script>") && !clean.contains("<b>") && !clean.contains("<!---->"));
 
     let line = text::single_line(&dirty);
     assert!(!line.contains(['\n', '\t', '\r', '\u{202E}', '\u{7F}']));

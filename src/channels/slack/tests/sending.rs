@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::channels::adapter::{Outgoing, Progress, Verdict};
-use crate::channels::slack::sending::first_parts;
+use crate::channels::slack::sending::parts;
 use crate::domain::ids::MessageId;
 use crate::domain::text::from_slack_mrkdwn;
 
@@ -43,7 +43,7 @@ fn bodies(thread: Option<&str>, content: &str) -> Vec<Value> {
 }
 
 fn texts(content: &str) -> Vec<String> {
-    first_parts(content, usize::MAX)
+    parts(content)
 }
 
 fn interpret(content: &str, progress: &mut Progress, answer: &ApiAnswer) -> Verdict {
