@@ -24,17 +24,24 @@ pub struct Load {
 impl Load {
     /// Begins to send these requests, each again and again on a connection of its own.
     pub async fn start(port: u16, requests: impl IntoIterator<Item = Request>) -> Outcome<Self> {
+        Self::start_lists(requests.into_iter().map(|request| (port, vec![request]))).await
+    }
+
+    /// The same with a list for each connection, and the port that it leads to. What is in one list is sent in turn.
+    pub async fn start_lists(lists: impl IntoIterator<Item = (u16, Vec<Request>)>) -> Outcome<Self> {
         let (answered, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let mut tasks = JoinSet::new();
-        for mut request in requests {
+        for (port, mut requests) in lists {
             let mut connection = Connection::open(port).await?;
             let (answered, stop) = (answered.clone(), stop.clone());
             tasks.spawn(async move {
-                let mut sequence = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    connection.exchange(request.numbered(sequence), 200).await?;
+                let count = requests.len();
+                for sequence in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    connection.exchange(requests[sequence % count].numbered(sequence), 200).await?;
                     answered.fetch_add(1, Ordering::Relaxed);
-                    sequence += 1;
                 }
                 Ok(())
             });
@@ -86,10 +93,11 @@ pub async fn closed_loop(
     Ok(Stretch { rate: count / elapsed.as_secs_f64(), costs })
 }
 
-/// Sends each of these requests once: the lists side by side, what is in one list one after the other.
-pub async fn all_once(port: u16, lists: Vec<Vec<Request>>) -> Outcome<()> {
+/// Sends each of these requests once, to the ports of their lists: the lists side by side, what is in one list one after
+/// the other.
+pub async fn all_once(lists: Vec<(u16, Vec<Request>)>) -> Outcome<()> {
     let mut tasks = JoinSet::new();
-    for list in lists {
+    for (port, list) in lists {
         let mut connection = Connection::open(port).await?;
         tasks.spawn(async move {
             for (sequence, mut request) in list.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Bench;
 use crate::failure::{Outcome, fail};
 use crate::floors::Role;
-use crate::http::{Connection, Request};
+use crate::http::Connection;
 use crate::load::{CONNECTIONS, all_once};
 use crate::process::{Keeps, cpu_of};
 use crate::redis::RedisServer;
@@ -35,18 +35,18 @@ pub fn measure(bench: &Bench<'_>) -> Outcome<Vec<Row>> {
             for _ in 0..CONNECTIONS {
                 let signer = Signer::register(replica.port).await?;
                 let posts = (0..stored).map(|_| signer.user.webhook()).collect();
-                all_once(replica.port, vec![posts]).await?;
+                all_once(vec![(replica.port, posts)]).await?;
                 signers.push(signer);
             }
             let calls = calls_of(&redis, replica.port, &signers, stored).await?;
             let mut floor = Role::Poll.start_with(&calls)?;
             for _ in bench.runs(&format!("poll, {stored} messages")) {
                 let polls = bench.many(POLLS);
-                let signed: Vec<Vec<Request>> =
-                    signers.iter().map(|signer| (0..polls).map(|_| signer.poll().1).collect()).collect();
+                let sign = |signer: &Signer| (replica.port, (0..polls).map(|_| signer.poll().1).collect());
+                let signed: Vec<_> = signers.iter().map(sign).collect();
                 let count = (polls * CONNECTIONS) as f64;
                 let before = cpu_of([&replica.process, &redis.process])?;
-                all_once(replica.port, signed).await?;
+                all_once(signed).await?;
                 let polled = cpu_of([&replica.process, &redis.process])? - before;
                 let before = cpu_of([&floor.process, &redis.process])?;
                 floor.ask(&(polls * CONNECTIONS).to_string())?;

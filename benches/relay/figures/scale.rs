@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use crate::Bench;
 use crate::crowd::Crowd;
 use crate::failure::{Outcome, fail};
-use crate::load::{CONNECTIONS, all_once};
-use crate::paced::{Paced, Schedule};
+use crate::load::{CONNECTIONS, Load, WARM_UP, all_once};
 use crate::process::{Replica, cpu_of, has_files_for};
 use crate::redis::RedisServer;
 use crate::report::{Row, Target};
@@ -20,13 +19,10 @@ const USERS: usize = 1000;
 const CONNECTED: [usize; 3] = [1000, 10_000, 50_000];
 /// Replicas that hold them: none needs more file handles than a system usually gives.
 const HOLDERS: usize = 4;
-/// Messages a second, always the same.
-const RATE: f64 = 2000.0;
 /// How much more a message may cost than with the fewest.
 const FLAT: f64 = 1.15;
-/// Users that lie between the receivers of one message and the next: a prime, so that all have their turn, and one more
-/// than a multiple of any number of replicas, so that from one message to the next it is the next replica's turn.
-const STRIDE: usize = 7937;
+/// In this time each idle socket renews its place once, on average: so long is measured where they are many.
+const RENEWAL: Duration = Duration::from_secs(11);
 /// How long the last messages may take.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -79,7 +75,7 @@ fn by_replicas(bench: &Bench<'_>) -> Outcome<Rows> {
             let replicas = bench.relay.start_many(count, redis.port)?;
             let mut crowd = Crowd::new();
             crowd.join(&ports_of(&replicas), &users)?;
-            costs.push(cost(bench, &redis, &replicas, &mut crowd, &users)?);
+            costs.push(cost(bench, &redis, &replicas, &mut crowd, &users, bench.stretch())?);
             // Dropped first, for a replica to give its places back before it is killed.
             drop(crowd);
             std::thread::sleep(bench.settling());
@@ -93,6 +89,7 @@ fn by_users(bench: &Bench<'_>) -> Outcome<Rows> {
     let counts = CONNECTED.map(|count| bench.many(count));
     has_files_for(counts[counts.len() - 1].div_ceil(HOLDERS))?;
     let mut rows = Rows::new(&counts.map(|count| format!("{count} users")), "the fewest users");
+    let window = if bench.is_quick { bench.stretch() } else { RENEWAL };
     let redis = bench.redis()?;
     let replicas = bench.relay.start_many(HOLDERS, redis.port)?;
     let users = bench.runtime.block_on(sessions::register(replicas[0].port, counts[counts.len() - 1]))?;
@@ -101,7 +98,7 @@ fn by_users(bench: &Bench<'_>) -> Outcome<Rows> {
         for count in counts {
             let joined = crowd.size;
             crowd.join(&ports_of(&replicas), &users[joined..count])?;
-            costs.push(cost(bench, &redis, &replicas, &mut crowd, &users[..count])?);
+            costs.push(cost(bench, &redis, &replicas, &mut crowd, &users[..count], window)?);
         }
         rows.add(&costs);
         drop(crowd);
@@ -122,46 +119,44 @@ struct Cost {
     idle: f64,
 }
 
-/// Measures it with messages to all of these users in turn. A webhook comes in at another replica than the one that
-/// holds the user's socket, where there is another.
+/// Measures it with messages to all of these users in turn, in a closed loop with as many connections to each replica,
+/// so that a replica has as much to do at a time whether there are others or not. A webhook comes in at another replica
+/// than the one that holds the user's socket, where there is another.
 fn cost(
     bench: &Bench<'_>,
     redis: &RedisServer,
     replicas: &[Replica],
     crowd: &mut Crowd,
     users: &[User],
+    window: Duration,
 ) -> Outcome<Cost> {
-    let mut ports = ports_of(replicas);
-    ports.rotate_left(1);
-    bench.runtime.block_on(post_to_each(&ports, users))?;
-    let spent = || cpu_of(replicas.iter().map(|replica| &replica.process).chain([&redis.process]));
-    std::thread::sleep(bench.settling());
-    let (begun, before) = (Instant::now(), spent()?);
-    std::thread::sleep(bench.stretch());
-    let idle = (spent()? - before) / begun.elapsed().as_secs_f64();
-
-    let heard = crowd.heard()?;
-    let count = users.len();
-    bench.runtime.block_on(async {
-        let webhooks = users.iter().map(User::webhook).collect();
-        let schedule = Schedule::new(RATE, bench.stretch());
-        // Users were dealt out to replicas one by one, and connections are, beginning with the second replica.
-        let which = move |number: usize| number * STRIDE % count;
-        let (begun, before) = (Instant::now(), spent()?);
-        Paced::post(&ports, webhooks, which, 0, schedule).await?.done().await?;
-        all_heard(crowd, heard + schedule.count)?;
-        let busy = spent()? - before - idle * begun.elapsed().as_secs_f64();
-        Ok(Cost { message: busy / schedule.count as f64, idle: idle / 1000.0 })
-    })
-}
-
-/// Posts to each user at the replica that will take the others, since the first one costs more than they do.
-async fn post_to_each(ports: &[u16], users: &[User]) -> Outcome<()> {
-    for (first, port) in ports.iter().enumerate() {
-        let there: Vec<_> = users.iter().skip(first).step_by(ports.len()).map(User::webhook).collect();
-        all_once(*port, there.chunks(there.len().div_ceil(CONNECTIONS)).map(<[_]>::to_vec).collect()).await?;
+    let mut lists = Vec::new();
+    for (place, port) in ports_of(replicas).into_iter().enumerate() {
+        // The next replica's users.
+        let first = (place + 1) % replicas.len();
+        let there: Vec<_> = users.iter().skip(first).step_by(replicas.len()).map(User::webhook).collect();
+        lists.extend(there.chunks(there.len().div_ceil(CONNECTIONS)).map(|list| (port, list.to_vec())));
     }
-    Ok(())
+    let spent = || cpu_of(replicas.iter().map(|replica| &replica.process).chain([&redis.process]));
+    bench.runtime.block_on(async {
+        // The first message to a user costs more than those after it.
+        all_once(lists.clone()).await?;
+        tokio::time::sleep(bench.settling()).await;
+        let (begun, before) = (Instant::now(), spent()?);
+        tokio::time::sleep(window).await;
+        let idle = (spent()? - before) / begun.elapsed().as_secs_f64();
+
+        let heard = crowd.heard()?;
+        let load = Load::start_lists(lists).await?;
+        tokio::time::sleep(WARM_UP).await;
+        let (begun, before, answered) = (Instant::now(), spent()?, load.answered());
+        tokio::time::sleep(window).await;
+        let busy = spent()? - before - idle * begun.elapsed().as_secs_f64();
+        let count = (load.answered() - answered) as f64;
+        let posted = load.stop().await?;
+        all_heard(crowd, heard + usize::try_from(posted)?)?;
+        Ok(Cost { message: busy / count, idle: idle / 1000.0 })
+    })
 }
 
 fn all_heard(crowd: &mut Crowd, count: usize) -> Outcome<()> {
