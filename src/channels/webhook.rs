@@ -55,11 +55,13 @@ fn without_mark(body: &[u8]) -> &[u8] {
 
 fn from_json(value: Value) -> Inbound {
     let value = text::sanitise_json(value);
+    let json = value.to_string();
+    let raw_bytes = json.len();
     let content = match &value {
         Value::String(content) => content.clone(),
-        other => other.to_string(),
+        _ => json,
     };
-    inbound(content, "raw", value)
+    inbound(content, "raw", value, raw_bytes)
 }
 
 fn from_form(body: &[u8]) -> Inbound {
@@ -73,18 +75,22 @@ fn from_form(body: &[u8]) -> Inbound {
         }
     }
     let fields = text::sanitise_json(Value::Object(fields));
-    inbound(fields.to_string(), "form", fields)
+    let content = fields.to_string();
+    let raw_bytes = content.len();
+    inbound(content, "form", fields, raw_bytes)
 }
 
 fn from_text(body: &[u8]) -> Inbound {
     let content = text::sanitise(&String::from_utf8_lossy(body)).into_owned();
     let raw = Value::from(content.as_str());
-    inbound(content, "raw", raw)
+    let raw_bytes = raw.to_string().len();
+    inbound(content, "raw", raw, raw_bytes)
 }
 
-fn inbound(content: String, name: &str, raw: Value) -> Inbound {
+/// `raw_bytes` is what `raw` takes as compact JSON.
+fn inbound(content: String, name: &str, raw: Value, raw_bytes: usize) -> Inbound {
     let mut metadata = Map::new();
-    if raw.to_string().len() > MAX_RAW_BYTES || text::is_nested_deeper(&raw, text::MAX_NESTING) {
+    if raw_bytes > MAX_RAW_BYTES || text::is_nested_deeper(&raw, text::MAX_NESTING) {
         metadata.insert("rawOmitted".to_owned(), true.into());
     } else {
         metadata.insert(name.to_owned(), raw);

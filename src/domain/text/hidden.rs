@@ -22,6 +22,10 @@ fn is_hidden(c: char) -> bool {
 /// Meant for fields that are plain text of several lines, such as a prompt. Tags are left alone.
 /// Borrows when nothing had to go. Costs one scan, plus one copy when something goes.
 pub fn strip_hidden(text: &str) -> Cow<'_, str> {
+    // Most texts are of nothing but these, which a look at the bytes tells.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+        return Cow::Borrowed(text);
+    }
     match text.find(is_hidden) {
         None => Cow::Borrowed(text),
         Some(first) => {

@@ -25,11 +25,26 @@ pub fn is_nested_deeper(value: &Value, levels: usize) -> bool {
 ///
 /// The order of keys is kept. Keys that become equal by cleaning lose nothing: the later one is
 /// kept with ` (2)`, ` (3)` and so on appended. Recurses once per level, so the value must come
-/// from a parser that bounds nesting (`serde_json` stops at 128 levels).
+/// from a parser that bounds nesting (`serde_json` stops at 128 levels). What is clean already, as
+/// nearly everything is, comes back as it was.
 pub fn sanitise_json(value: Value) -> Value {
+    if is_clean(&value) { value } else { cleaned_value(value) }
+}
+
+fn is_clean(value: &Value) -> bool {
+    let is_clean_text = |text: &str| matches!(sanitise(text), Cow::Borrowed(_));
+    match value {
+        Value::String(text) => is_clean_text(text),
+        Value::Array(items) => items.iter().all(is_clean),
+        Value::Object(fields) => fields.iter().all(|(key, value)| is_clean_text(key) && is_clean(value)),
+        _ => true,
+    }
+}
+
+fn cleaned_value(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(cleaned(text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(sanitise_json).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(cleaned_value).collect()),
         Value::Object(fields) => Value::Object(cleaned_object(fields)),
         other => other,
     }
@@ -61,7 +76,7 @@ fn cleaned_object(fields: Map<String, Value>) -> Map<String, Value> {
             *number += 1;
             name = numbered;
         }
-        clean.insert(name, sanitise_json(value));
+        clean.insert(name, cleaned_value(value));
     }
     clean
 }

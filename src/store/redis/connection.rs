@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use redis::aio::{AsyncPushSender, ConnectionLike as _, ConnectionManager, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route as SlotRoute, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
@@ -154,12 +155,12 @@ impl Link {
     }
 
     /// Does a call over this link in another way, and tells how it went.
-    pub(super) async fn observed<T>(
-        &self,
+    pub(super) fn observed<'a, T>(
+        &'a self,
         name: &'static str,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        observed(&self.observer, name, call).await
+        call: impl Future<Output = Result<T, StoreError>> + 'a,
+    ) -> impl Future<Output = Result<T, StoreError>> + 'a {
+        observed(&self.observer, name, call)
     }
 
     pub(super) fn is_cluster(&self) -> bool {
@@ -172,9 +173,11 @@ impl Link {
                 let (connection, number) = link.connection()?;
                 Connection::Single(connection, number)
             }
-            LinkForm::Cluster(link) => Connection::Cluster(link.connection().await?),
+            // Boxed, like all below that is seldom or of one form only: else each call would carry room for it, some
+            // KiB that are copied from future to future.
+            LinkForm::Cluster(link) => Connection::Cluster(Box::pin(link.connection()).await?),
             LinkForm::Master(link) => {
-                let (connection, number) = link.connection().await;
+                let (connection, number) = Box::pin(link.connection()).await;
                 Connection::Master(connection, number)
             }
         })
@@ -184,7 +187,7 @@ impl Link {
     async fn sound_connection(&self) -> Result<Connection, StoreError> {
         let mut connection = self.connection().await?;
         if !self.format.is_reached() {
-            self.ask_for_format(&mut connection).await?;
+            Box::pin(self.ask_for_format(&mut connection)).await?;
         }
         Ok(connection)
     }
@@ -354,23 +357,25 @@ impl Link {
     }
 }
 
-async fn observed<T>(
-    observer: &OnceLock<CallObserver>,
+/// To be awaited at once: the call counts as begun. (No async function, like the next, since one keeps room for its
+/// argument beside the room in which it awaits it, and each layer would double what a call takes.)
+fn observed<'a, T>(
+    observer: &'a OnceLock<CallObserver>,
     name: &'static str,
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let Some(observer) = observer.get() else { return call.await };
-    let begun = Instant::now();
-    let answer = call.await;
-    observer(name, begun.elapsed(), answer.is_ok());
-    answer
+    call: impl Future<Output = Result<T, StoreError>> + 'a,
+) -> impl Future<Output = Result<T, StoreError>> + 'a {
+    let observer = observer.get().map(|observer| (observer, Instant::now()));
+    call.inspect(move |answer| {
+        if let Some((observer, begun)) = observer {
+            observer(name, begun.elapsed(), answer.is_ok());
+        }
+    })
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(answer) => answer,
-        Err(_) => Err(StoreError::Away(format!("no answer within {} ms", CALL_TIMEOUT.as_millis()))),
-    }
+fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> impl Future<Output = Result<T, StoreError>> {
+    tokio::time::timeout(CALL_TIMEOUT, call).map(|answer| {
+        answer.unwrap_or_else(|_| Err(StoreError::Away(format!("no answer within {} ms", CALL_TIMEOUT.as_millis()))))
+    })
 }
 
 /// The error of a call. What a server answers with an error (loading, read-only, out of memory) is as

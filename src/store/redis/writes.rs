@@ -68,7 +68,7 @@ impl Writes {
         if self.copies == 0 {
             return self.link.command(command).await;
         }
-        self.link.observed("command", self.kept(command, None)).await
+        Box::pin(self.link.observed("command", self.kept(command, None))).await
     }
 
     /// Runs a script, like [`Link::script`].
@@ -76,7 +76,8 @@ impl Writes {
         if self.copies == 0 {
             return self.link.script(script, call).await;
         }
-        self.link.observed(script.name, self.kept(call, Some(script))).await
+        // Boxed: most relays wait for no replica, and their calls need no room for it.
+        Box::pin(self.link.observed(script.name, self.kept(call, Some(script)))).await
     }
 
     async fn kept(&self, call: &Cmd, script: Option<&'static Script>) -> Result<Value, StoreError> {
