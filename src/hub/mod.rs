@@ -5,7 +5,7 @@
 
 mod mailbox;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use mailbox::Mailbox;
 pub use mailbox::Notice;
 
 use crate::domain::ids::UserId;
-use crate::store::{Store, Wake, WakeSink};
+use crate::store::{SocketStore, Wake, WakeSink};
 
 /// Watches that are made or ended at the same time.
 const RECONCILE_AT_ONCE: usize = 128;
@@ -121,8 +121,10 @@ impl Hub {
     }
 
     /// Keeps the store's watches as the listeners want them. Runs until it is dropped.
-    pub async fn run(&self, store: &dyn Store) {
-        let mut watching = HashSet::new();
+    pub async fn run(&self, store: &dyn SocketStore) {
+        // Users whose watch was made, and whether it is there for certain: one that could not be ended may have gone with
+        // the connection.
+        let mut watching = HashMap::new();
         loop {
             let users: Vec<_> = lock(&self.changed).drain().collect();
             if users.is_empty() {
@@ -134,12 +136,12 @@ impl Hub {
                     watching.remove(&user);
                 }
                 let wanted = lock(&self.users).contains_key(&user);
-                let is_watching = watching.contains(&user);
+                let watch = watching.get(&user).copied();
                 async move {
-                    let done = match (wanted, is_watching) {
-                        (true, false) => store.watch(&user).await,
-                        (false, true) => store.unwatch(&user).await,
-                        _ => Ok(()),
+                    let done = match (wanted, watch) {
+                        (true, Some(true)) | (false, None) => Ok(()),
+                        (true, _) => store.watch(&user).await,
+                        (false, Some(_)) => store.unwatch(&user).await,
                     };
                     (user, wanted, done)
                 }
@@ -150,7 +152,7 @@ impl Hub {
             for (user, wanted, done) in steps {
                 match done {
                     Ok(()) if wanted => {
-                        watching.insert(user);
+                        watching.insert(user, true);
                         self.set_live(&user);
                     }
                     Ok(()) => {
@@ -158,6 +160,7 @@ impl Hub {
                     }
                     Err(error) => {
                         tracing::debug!(%error, "a watch could not be changed; it is tried again");
+                        watching.insert(user, false);
                         lock(&self.changed).entry(user).or_insert(false);
                         failed = true;
                     }
@@ -269,9 +272,63 @@ impl Drop for Listener {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
     use futures_util::future::join_all;
 
     use super::*;
+    use crate::store::{Since, SocketLease, SocketOutcome, StoreError};
+
+    /// A store whose connection breaks, and all watches with it, while the first watch is being ended.
+    #[derive(Default)]
+    struct BreaksOff {
+        watches: AtomicUsize,
+        ending: Notify,
+        broken: Notify,
+    }
+
+    #[async_trait]
+    impl SocketStore for BreaksOff {
+        async fn hold_socket(&self, _: &SocketLease, _: Since, _: usize) -> Result<SocketOutcome, StoreError> {
+            unreachable!("the hub holds no places")
+        }
+
+        async fn release_socket(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
+            unreachable!("the hub holds no places")
+        }
+
+        async fn watch(&self, _: &UserId) -> Result<(), StoreError> {
+            self.watches.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        async fn unwatch(&self, _: &UserId) -> Result<(), StoreError> {
+            self.ending.notify_one();
+            self.broken.notified().await;
+            Err(StoreError::Away("the connection broke".to_owned()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_while_a_watch_breaks_that_was_being_ended_is_watched_anew() {
+        let (hub, store, user) = (Arc::new(Hub::default()), BreaksOff::default(), UserId::random());
+        let poll = async || {
+            let listener = hub.join(user, ListenerKind::LongPoll);
+            assert!(listener.live(TIME).await);
+            listener
+        };
+        let story = async {
+            drop(poll().await);
+            store.ending.notified().await;
+            let next = hub.join(user, ListenerKind::LongPoll);
+            store.broken.notify_one();
+            assert!(next.live(TIME).await);
+            assert_eq!(store.watches.load(Ordering::Relaxed), 2);
+        };
+        tokio::select! {
+            () = story => {}
+            () = hub.run(&store) => unreachable!("it runs until it is dropped"),
+        }
+    }
 
     const TIME: Duration = Duration::from_secs(4);
 
