@@ -17,6 +17,7 @@ mod edge;
 mod email;
 mod embedded;
 mod expiry;
+mod faults;
 mod format;
 mod hostile_input;
 mod idempotency;

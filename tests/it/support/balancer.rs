@@ -43,7 +43,10 @@ impl Deployment {
 
 impl Balancer {
     fn before(replicas: &[Replica; 3]) -> Self {
-        let port = lasting_port();
+        Self::on(lasting_port(), replicas)
+    }
+
+    fn on(port: u16, replicas: &[Replica; 3]) -> Self {
         let mut command = Command::new("haproxy");
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.args(["-db", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/haproxy/haproxy.cfg")]);
@@ -52,6 +55,18 @@ impl Balancer {
             command.env(format!("RELAY_{}", n + 1), format!("127.0.0.1:{}", replica.port()));
         }
         Self(Replica::run(command, port))
+    }
+
+    /// Ends this one, with every connection that it has.
+    pub fn break_off(&self) {
+        self.signal("KILL");
+    }
+
+    /// Starts another in its place, on the same port, that has seen each replica.
+    pub async fn start_again(&self, replicas: &[Replica; 3]) -> Self {
+        let next = Self::on(self.port(), replicas);
+        eventually("the balancer serves", || async { next.is_ready().await.then_some(()) }).await;
+        next
     }
 
     /// Waits until a replica is given nothing any more.
