@@ -34,6 +34,7 @@ mod resealing;
 mod screenshots;
 mod sessions;
 mod slack;
+mod soak;
 mod sockets;
 mod store;
 mod support;

@@ -202,13 +202,6 @@ async fn a_replica_that_is_told_to_stop_takes_leave_and_nobody_misses_anything()
     }
 }
 
-/// Memory that a process occupies, in bytes.
-fn resident(replica: &Replica) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", replica.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_do_not_read_are_closed_cost_little_and_resume_while_others_get_all_at_once() {
     const SLOW: usize = 20;
@@ -223,7 +216,7 @@ async fn readers_that_do_not_read_are_closed_cost_little_and_resume_while_others
     }
     let large = "x".repeat(60 * 1024);
     let texts: Vec<_> = (0..100).map(|n| format!("{n} {large}")).collect();
-    let before = resident(&b);
+    let before = b.resident_bytes();
     let (mut peak, mut since) = (before, String::new());
     for text in &texts {
         let posted = Instant::now();
@@ -232,10 +225,10 @@ async fn readers_that_do_not_read_are_closed_cost_little_and_resume_while_others
         assert!(posted.elapsed() < Duration::from_secs(2), "{:?}", posted.elapsed());
         assert_eq!(message["content"], *text);
         since = message["timestamp"].as_str().unwrap().to_owned();
-        peak = peak.max(resident(&b));
+        peak = peak.max(b.resident_bytes());
     }
     eventually("all but the reader are closed", || {
-        peak = peak.max(resident(&b));
+        peak = peak.max(b.resident_bytes());
         async { (b.health().await["websockets"] == 1).then_some(()) }
     })
     .await;

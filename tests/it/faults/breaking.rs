@@ -148,8 +148,8 @@ async fn platforms_are_down(scene: &mut Scene) {
         .suffers(PLATFORMS, async |scene| {
             for agent in &scene.agents {
                 match agent.platform() {
-                    "telegram" => agent.has(PlatformFault::Status(503)),
-                    "discord" => agent.has(PlatformFault::Reset),
+                    "telegram" => agent.misbehaves(PlatformFault::Status(503)),
+                    "discord" => agent.misbehaves(PlatformFault::Reset),
                     _ => {}
                 }
             }

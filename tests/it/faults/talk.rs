@@ -20,6 +20,8 @@ use crate::support::relay::Replica;
 const TALKS: usize = 3;
 /// Pause between two replies of a conversation: platforms want a second between messages.
 const PAUSE: Duration = Duration::from_millis(1200);
+/// How late platforms answer.
+const CALL_TAKES: Duration = Duration::from_millis(300);
 
 pub struct Agent {
     client: Client,
@@ -40,7 +42,9 @@ impl Agent {
     pub async fn register(platforms: &Platforms, front: &Replica, platform: &'static str) -> Self {
         let client = Client::register_signed(front).await;
         let line = Line::open(platforms, &client, front, platform, TALKS).await;
-        Self { client, line, said: Default::default() }
+        let agent = Self { client, line, said: Default::default() };
+        agent.behaves();
+        agent
     }
 
     pub fn platform(&self) -> &'static str {
@@ -48,12 +52,14 @@ impl Agent {
     }
 
     /// Lets the platform misbehave until it is told to behave.
-    pub fn has(&self, fault: Fault) {
+    pub fn misbehaves(&self, fault: Fault) {
+        self.line.behave();
         self.line.fault(fault, 0, None);
     }
 
+    /// Lets the platform answer well, but so late that some calls are under way whenever something happens.
     pub fn behaves(&self) {
-        self.line.behave();
+        self.misbehaves(Fault::Slow(CALL_TAKES));
     }
 
     /// Replies in one conversation until the end.

@@ -97,7 +97,11 @@ impl Setup {
     /// Starts a replica and waits until it listens (but not until it is ready).
     pub fn start_unready(&self) -> Replica {
         let mut replica = Replica::run(self.command(), 0);
-        replica.port = replica.listening_port();
+        replica.port = match self.variable("LOG_LEVEL") {
+            // It does not say where it listens.
+            Some("warn" | "error") => replica.listens_on(self.variable("PORT").unwrap().parse().unwrap()),
+            _ => replica.listening_port(),
+        };
         replica
     }
 
@@ -177,6 +181,17 @@ impl Replica {
         }
     }
 
+    /// Waits until it listens on this port, and gives it.
+    fn listens_on(&mut self, port: u16) -> u16 {
+        let end = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < end, "the replica did not start: {ended:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        port
+    }
+
     /// Whether the replica says that it can take traffic.
     pub async fn is_ready(&self) -> bool {
         let answer = reqwest::get(format!("{}/health/ready", self.url())).await;
@@ -186,6 +201,13 @@ impl Replica {
     /// What `GET /health` says.
     pub async fn health(&self) -> serde_json::Value {
         reqwest::get(format!("{}/health", self.url())).await.unwrap().json().await.unwrap()
+    }
+
+    /// Memory that it occupies, in bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
     /// Sends a signal by name.
