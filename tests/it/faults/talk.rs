@@ -20,8 +20,8 @@ use crate::support::relay::Replica;
 const TALKS: usize = 3;
 /// Pause between two replies of a conversation: platforms want a second between messages.
 const PAUSE: Duration = Duration::from_millis(1200);
-/// How late platforms answer.
-const CALL_TAKES: Duration = Duration::from_millis(300);
+/// How late platforms answer: so late that a replica which breaks has calls under way, as a rule.
+const CALL_TAKES: Duration = Duration::from_millis(800);
 
 pub struct Agent {
     client: Client,
@@ -57,7 +57,7 @@ impl Agent {
         self.line.fault(fault, 0, None);
     }
 
-    /// Lets the platform answer well, but so late that some calls are under way whenever something happens.
+    /// Lets the platform answer well, in its time.
     pub fn behaves(&self) {
         self.misbehaves(Fault::Slow(CALL_TAKES));
     }
