@@ -139,7 +139,7 @@ impl World {
                 let number = user.taken.load(Ordering::Relaxed);
                 let text = format!("{number} {}", "x".repeat(count * 37 % FILLING));
                 let mut request = http.post(format!("{}{}", self.front.url(), user.webhook.path()));
-                if count % KEY_EVERY == 0 {
+                if count.is_multiple_of(KEY_EVERY) {
                     request = request.header("Idempotency-Key", number.to_string());
                 }
                 request = match count % 4 {
@@ -148,10 +148,10 @@ impl World {
                 };
                 expect(request.send().await.unwrap(), 200).await;
                 user.taken.fetch_add(1, Ordering::Relaxed);
-                if count % POLL_EVERY == 0 {
+                if count.is_multiple_of(POLL_EVERY) {
                     self.poll(user).await;
                 }
-                if count % REPLY_EVERY == 0 {
+                if count.is_multiple_of(REPLY_EVERY) {
                     self.reply(&http, user, number).await;
                 }
             }
@@ -193,7 +193,7 @@ impl World {
                 last = Some(number);
                 since = Some(frame["message"]["timestamp"].as_str().unwrap().to_owned());
             }
-            if opened % 2 == 0 {
+            if opened.is_multiple_of(2) {
                 let _ = stream.close(None).await;
             }
         }
