@@ -137,7 +137,7 @@ impl World {
             for user in self.users.iter().skip(caller).step_by(CALLERS) {
                 count += 1;
                 let number = user.taken.load(Ordering::Relaxed);
-                let text = format!("{number} {}", "x".repeat(count * 37 % FILLING));
+                let text = format!("{number} {}", "x".repeat(getrandom::u32().unwrap() as usize % FILLING));
                 let mut request = http.post(format!("{}{}", self.front.url(), user.webhook.path()));
                 if count.is_multiple_of(KEY_EVERY) {
                     request = request.header("Idempotency-Key", number.to_string());

@@ -14,6 +14,9 @@ use super::{eventually, secrets};
 /// The key that all replicas of the tests seal with.
 const ENCRYPTION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
+/// Most bytes of a log that are kept, and searched for secrets: of a soak the last ones.
+const LOG_MAX: usize = 8 * 1024 * 1024;
+
 /// A replica's process. Killed when dropped; its log is searched for secrets then.
 pub struct Replica {
     process: Child,
@@ -128,6 +131,13 @@ fn collect(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) {
             let mut log = log.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
+            if log.len() > LOG_MAX {
+                let half = log.as_bytes()[LOG_MAX / 2..]
+                    .iter()
+                    .position(|byte| *byte == b'\n')
+                    .map_or(log.len(), |end| LOG_MAX / 2 + end + 1);
+                log.drain(..half);
+            }
         }
     });
 }
