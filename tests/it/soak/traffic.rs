@@ -129,31 +129,34 @@ impl World {
         !self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Posts to one user after the other, and lets some of them poll and reply.
+    /// Posts to one of its users after the other, as chance will have it: what they keep is not to rise and fall together,
+    /// since Redis trims by the hundred. Lets some of them poll and reply.
     async fn post(&self, caller: usize) {
         let http = reqwest::Client::new();
-        let mut count = caller;
-        while self.goes_on() {
-            for user in self.users.iter().skip(caller).step_by(CALLERS) {
-                count += 1;
-                let number = user.taken.load(Ordering::Relaxed);
-                let text = format!("{number} {}", "x".repeat(getrandom::u32().unwrap() as usize % FILLING));
-                let mut request = http.post(format!("{}{}", self.front.url(), user.webhook.path()));
-                if count.is_multiple_of(KEY_EVERY) {
-                    request = request.header("Idempotency-Key", number.to_string());
-                }
-                request = match count % 4 {
-                    0 => request.json(&text),
-                    _ => request.header("Content-Type", "text/plain").body(text),
-                };
-                expect(request.send().await.unwrap(), 200).await;
-                user.taken.fetch_add(1, Ordering::Relaxed);
-                if count.is_multiple_of(POLL_EVERY) {
-                    self.poll(user).await;
-                }
-                if count.is_multiple_of(REPLY_EVERY) {
-                    self.reply(&http, user, number).await;
-                }
+        let users: Vec<_> = self.users.iter().skip(caller).step_by(CALLERS).collect();
+        let chance = |most: usize| getrandom::u32().unwrap() as usize % most;
+        for count in caller.. {
+            if !self.goes_on() {
+                return;
+            }
+            let user = users[chance(users.len())];
+            let number = user.taken.load(Ordering::Relaxed);
+            let text = format!("{number} {}", "x".repeat(chance(FILLING)));
+            let mut request = http.post(format!("{}{}", self.front.url(), user.webhook.path()));
+            if count.is_multiple_of(KEY_EVERY) {
+                request = request.header("Idempotency-Key", number.to_string());
+            }
+            request = match count % 4 {
+                0 => request.json(&text),
+                _ => request.header("Content-Type", "text/plain").body(text),
+            };
+            expect(request.send().await.unwrap(), 200).await;
+            user.taken.fetch_add(1, Ordering::Relaxed);
+            if count.is_multiple_of(POLL_EVERY) {
+                self.poll(user).await;
+            }
+            if count.is_multiple_of(REPLY_EVERY) {
+                self.reply(&http, user, number).await;
             }
         }
     }
