@@ -5,11 +5,6 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-/// A webhook takes a fifth less processor time with it than with that of the C library, and an idle socket no more memory.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A self-hostable message relay that gives personal AI agents a public address.
 ///
