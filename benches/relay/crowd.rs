@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::failure::{Outcome, fail};
-use crate::floors::{Helper, Role};
+use crate::floors::{Role, Worker};
 use crate::sessions::User;
 use crate::socket::Socket;
 
@@ -24,7 +24,7 @@ struct Place(u16, String);
 
 /// Users with a socket each. Dropped, their connections break.
 pub struct Crowd {
-    holders: Vec<Helper>,
+    holders: Vec<Worker>,
     /// How many there are.
     pub size: usize,
 }

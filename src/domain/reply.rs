@@ -107,7 +107,8 @@ const RELAY_MEMBERS: [&str; 6] = [
     "channelNotifyOnComplete",
 ];
 
-/// Copies the client's members in their order as long as they fit and readers can be expected to go as deep, and says so when some did not.
+/// Copies the client's members in their order as long as they fit and readers can be expected to go as deep, and says so
+/// when some did not.
 fn keep_what_fits(client: &Map<String, Value>, metadata: &mut Map<String, Value>) {
     let mut size = "{}".len();
     let mut omitted = false;

@@ -42,19 +42,19 @@ impl Role {
 
     /// Starts a process that serves.
     pub fn start(self) -> Outcome<Floor> {
-        let mut helper = self.launch()?;
-        let Ok(port) = helper.hear()?.parse() else { return fail("a floor did not start") };
-        Ok(Floor { process: helper.process, port })
+        let mut worker = self.launch()?;
+        let Ok(port) = worker.hear()?.parse() else { return fail("a floor did not start") };
+        Ok(Floor { process: worker.process, port })
     }
 
     /// Starts a process that is told what to do, and waits until it is ready for it.
-    pub fn start_with(self, work: &impl ToString) -> Outcome<Helper> {
-        let mut helper = self.launch()?;
-        helper.ask(&work.to_string())?;
-        Ok(helper)
+    pub fn start_with(self, work: &impl ToString) -> Outcome<Worker> {
+        let mut worker = self.launch()?;
+        worker.ask(&work.to_string())?;
+        Ok(worker)
     }
 
-    fn launch(self) -> Outcome<Helper> {
+    fn launch(self) -> Outcome<Worker> {
         let word = clap::ValueEnum::to_possible_value(&self);
         let mut process = Process::start(&std::env::current_exe()?, |command| {
             command.arg("--role").args(word.as_ref().map(|word| word.get_name()));
@@ -62,7 +62,7 @@ impl Role {
         })?;
         let (input, output) = (process.child().stdin.take(), process.child().stdout.take());
         let (Some(input), Some(output)) = (input, output) else { return fail("a floor cannot be talked to") };
-        Ok(Helper { process, input, output: BufReader::new(output) })
+        Ok(Worker { process, input, output: BufReader::new(output) })
     }
 }
 
@@ -75,14 +75,14 @@ pub struct Floor {
 }
 
 /// A process that is told what to do line by line.
-pub struct Helper {
+pub struct Worker {
     /// The process.
     pub process: Process,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
-impl Helper {
+impl Worker {
     /// Says a line and waits for the one that comes back.
     pub fn ask(&mut self, line: &str) -> Outcome<String> {
         writeln!(self.input, "{line}")?;
