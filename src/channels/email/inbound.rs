@@ -28,17 +28,18 @@ pub(super) fn to_inbound(
 ) -> Inbound {
     let subject = mail.and_then(|mail| mail.subject.as_ref()).unwrap_or(&notice.subject);
     let thread = Thread::of(notice, mail);
+    let answered = thread.in_reply_to.as_deref().and_then(shown_id);
     let mut metadata = Map::new();
     metadata.insert("senderAddress".to_owned(), sender.as_str().into());
     metadata.insert("subject".to_owned(), text::sanitise(subject).into());
     metadata.insert("toAddress".to_owned(), to.into());
-    metadata.insert("threadId".to_owned(), thread.in_reply_to.as_ref().unwrap_or(&thread.id).as_str().into());
+    metadata.insert("threadId".to_owned(), answered.as_ref().unwrap_or(&thread.id).as_str().into());
     metadata.insert("isReply".to_owned(), thread.in_reply_to.is_some().into());
     metadata.insert("emailMessageId".to_owned(), thread.id.as_str().into());
     let authentication = mail.and_then(|mail| Authentication::read(&mail.headers, sender).to_json());
     let has_nothing_but_files = mail.is_some_and(|mail| mail.text.is_empty() && !mail.attachments.is_empty());
     for (name, value) in [
-        ("inReplyTo", thread.in_reply_to.as_deref().map(Value::from)),
+        ("inReplyTo", answered.map(Value::from)),
         ("references", thread.references.as_deref().map(Value::from)),
         ("authentication", authentication),
         ("mediaType", has_nothing_but_files.then(|| ATTACHMENT.into())),
@@ -104,9 +105,17 @@ fn content(subject: &str, mail: Option<&FetchedMail>) -> String {
     content + &notes.join("\n")
 }
 
+/// A message id as the metadata have it, on one line and cleaned, or `None` if nothing is left of it. A reply
+/// finds its conversation by what is left, so it must not be empty.
+fn shown_id(id: &str) -> Option<String> {
+    let line = text::single_line(id);
+    let clean = text::sanitise(text::truncate_plain(line.trim(), MAX_ODD_ID_CHARS));
+    Some(clean.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 /// A mail's place among others.
 struct Thread {
-    /// Its own id: what it calls itself, else what Resend calls it.
+    /// Its own id, never empty: what it calls itself, else what Resend calls it.
     id: String,
     /// Its own id, if that is one that can stand in a header.
     message_id: Option<String>,
@@ -120,12 +129,10 @@ impl Thread {
         let named =
             mail.and_then(|mail| mail.message_id.as_deref()).or(notice.message_id.as_deref()).unwrap_or_default();
         let message_id = message_ids(named).next().map(str::to_owned);
-        let odd = text::single_line(named);
-        let odd = text::truncate_plain(odd.trim(), MAX_ODD_ID_CHARS);
-        let own = if odd.is_empty() { &notice.email_id } else { odd };
+        let own = shown_id(message_id.as_deref().unwrap_or(named));
         let references = chain(message_ids(header("references")), MAX_KEPT_OCTETS);
         Self {
-            id: message_id.clone().unwrap_or_else(|| own.to_owned()),
+            id: own.unwrap_or_else(|| notice.email_id.clone()),
             message_id,
             in_reply_to: message_ids(header("in-reply-to")).next().map(str::to_owned),
             references: (!references.is_empty()).then_some(references),

@@ -133,7 +133,7 @@ fn a_reply_with_the_metadata_of_a_message_finds_its_conversation() {
         let inbound = with_headers(&headers);
         assert_eq!(destination(&inbound.metadata), Some(Destination::Exactly(inbound.conversation)), "{headers}");
     }
-    for id in [json!(null), json!(""), json!("no\nid at all"), json!("<no-at>")] {
+    for id in [json!(null), json!(""), json!("no\nid at all"), json!("<no-at>"), json!("<a\n>"), json!("<b/1@x>")] {
         let inbound = inbound(&json!({"message_id": id}), Some(&json!({"headers": null, "message_id": id})));
         assert_eq!(destination(&inbound.metadata), Some(Destination::Exactly(inbound.conversation)), "{id}");
     }
