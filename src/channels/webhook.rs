@@ -1,5 +1,7 @@
 //! Generic webhooks: any body of any type becomes a message.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use crate::domain::text;
@@ -14,8 +16,8 @@ const MAX_FROM_CHARS: usize = 200;
 pub struct Inbound {
     /// Cleaned and cut.
     pub content: String,
-    /// What goes with it.
-    pub metadata: Map<String, Value>,
+    /// What goes with it: JSON members of the metadata.
+    pub extra: String,
 }
 
 /// Who sent it: what `X-Webhook-Source` says, else `webhook`.
@@ -31,14 +33,11 @@ pub fn sender(source: Option<&str>) -> String {
 pub fn parse(content_type: &str, body: &[u8]) -> Inbound {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if is_json(&media_type) {
-        return match serde_json::from_slice(without_mark(body)) {
-            Ok(value) => from_json(value),
-            Err(_) => {
-                let mut inbound = from_text(body);
-                inbound.metadata.insert("parseError".to_owned(), true.into());
-                inbound
-            }
-        };
+        return from_json(without_mark(body)).unwrap_or_else(|| {
+            let mut inbound = from_text(body);
+            inbound.extra.push_str(r#","parseError":true"#);
+            inbound
+        });
     }
     if media_type == "application/x-www-form-urlencoded" { from_form(body) } else { from_text(body) }
 }
@@ -53,15 +52,22 @@ fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
-fn from_json(value: Value) -> Inbound {
-    let value = text::sanitise_json(value);
+/// `None` if it is not JSON.
+fn from_json(body: &[u8]) -> Option<Inbound> {
+    if let Some(json) = text::compact_clean_json(body)
+        && !json.text.starts_with('"')
+    {
+        let raw = member("raw", &json.text, json.levels > text::MAX_NESTING);
+        return Some(inbound(json.text, raw));
+    }
+    let value = text::sanitise_json(serde_json::from_slice(body).ok()?);
     let json = value.to_string();
-    let raw_bytes = json.len();
-    let content = match &value {
-        Value::String(content) => content.clone(),
+    let raw = member("raw", &json, text::is_nested_deeper(&value, text::MAX_NESTING));
+    let content = match value {
+        Value::String(content) => content,
         _ => json,
     };
-    inbound(content, "raw", value, raw_bytes)
+    Some(inbound(content, raw))
 }
 
 fn from_form(body: &[u8]) -> Inbound {
@@ -76,31 +82,30 @@ fn from_form(body: &[u8]) -> Inbound {
     }
     let fields = text::sanitise_json(Value::Object(fields));
     let content = fields.to_string();
-    let raw_bytes = content.len();
-    inbound(content, "form", fields, raw_bytes)
+    let form = member("form", &content, false);
+    inbound(content, form)
 }
 
 fn from_text(body: &[u8]) -> Inbound {
     let content = text::sanitise(&String::from_utf8_lossy(body)).into_owned();
-    let raw = Value::from(content.as_str());
-    let raw_bytes = raw.to_string().len();
-    inbound(content, "raw", raw, raw_bytes)
+    let raw = member("raw", &Value::from(content.as_str()).to_string(), false);
+    inbound(content, raw)
 }
 
-/// `raw_bytes` is what `raw` takes as compact JSON.
-fn inbound(content: String, name: &str, raw: Value, raw_bytes: usize) -> Inbound {
-    let mut metadata = Map::new();
-    if raw_bytes > MAX_RAW_BYTES || text::is_nested_deeper(&raw, text::MAX_NESTING) {
-        metadata.insert("rawOmitted".to_owned(), true.into());
-    } else {
-        metadata.insert(name.to_owned(), raw);
+/// The body itself as a member of the metadata, unless it is too large or nested too deep for readers.
+fn member(name: &str, json: &str, is_deep: bool) -> String {
+    if json.len() > MAX_RAW_BYTES || is_deep {
+        return r#""rawOmitted":true"#.to_owned();
     }
+    ["\"", name, "\":", json].concat()
+}
+
+fn inbound(content: String, mut extra: String) -> Inbound {
     let cut = text::truncate(content.into(), text::MAX_CONTENT_BYTES);
     if let Some(original) = cut.original_bytes {
-        metadata.insert("truncated".to_owned(), true.into());
-        metadata.insert("originalContentBytes".to_owned(), original.into());
+        write!(extra, r#","truncated":true,"originalContentBytes":{original}"#).expect("a String takes all");
     }
-    Inbound { content: cut.text, metadata }
+    Inbound { content: cut.text, extra }
 }
 
 #[cfg(test)]
@@ -109,8 +114,8 @@ mod tests {
     use serde_json::json;
 
     fn read(content_type: &str, body: impl AsRef<[u8]>) -> (String, Value) {
-        let Inbound { content, metadata } = parse(content_type, body.as_ref());
-        (content, Value::Object(metadata))
+        let Inbound { content, extra } = parse(content_type, body.as_ref());
+        (content, serde_json::from_str(&format!("{{{extra}}}")).unwrap())
     }
 
     #[test]

@@ -36,7 +36,9 @@ impl Digest {
 
     /// 64 lower-case hex digits.
     pub fn to_hex(self) -> String {
-        hex::encode(self.0)
+        let mut hex = vec![0; 64];
+        hex::encode_to_slice(self.0, &mut hex).expect("32 bytes are 64 digits");
+        String::from_utf8(hex).expect("hex digits are ASCII")
     }
 
     /// Reads what [`Digest::to_hex`] wrote; `None` for anything else.

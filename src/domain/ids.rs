@@ -30,6 +30,13 @@ impl UserId {
     }
 }
 
+impl UserId {
+    /// Appends the id as text.
+    pub fn push_to(&self, text: &mut String) {
+        text.push_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    }
+}
+
 /// A message or a response. Written as a hyphenated lower-case UUID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

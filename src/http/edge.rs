@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
@@ -25,24 +29,28 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// CORS headers of every answer but the operator's: any origin may call, since no other endpoint trusts a browser's
 /// cookies.
-const CORS: [(&str, &str); 2] = [
-    ("access-control-allow-origin", "*"),
+static CORS: [(HeaderName, HeaderValue); 2] = [
+    (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (
-        "access-control-expose-headers",
-        "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Mcp-Session-Id",
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Mcp-Session-Id",
+        ),
     ),
 ];
 
 /// CORS headers that only a preflight needs.
-const PREFLIGHT: [(&str, &str); 3] = [
-    ("access-control-allow-methods", "GET, POST, PATCH, DELETE, OPTIONS"),
+static PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
+    (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE, OPTIONS")),
     (
-        "access-control-allow-headers",
-        "Content-Type, Authorization, X-Timestamp, X-Nonce, X-Signature, Idempotency-Key, X-Webhook-Token, \
-         X-Webhook-Source, X-Request-Id, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID",
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "Content-Type, Authorization, X-Timestamp, X-Nonce, X-Signature, Idempotency-Key, X-Webhook-Token, \
+             X-Webhook-Source, X-Request-Id, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID",
+        ),
     ),
     // A day; browsers cap it at less.
-    ("access-control-max-age", "86400"),
+    (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
 ];
 
 /// The middleware around all routes.
@@ -155,9 +163,9 @@ fn count<B>(shared: &Shared, response: &ServiceResponse<B>, method: &Method, rou
     }
 }
 
-fn add(headers: &mut HeaderMap, values: &[(&'static str, &'static str)]) {
+fn add(headers: &mut HeaderMap, values: &[(HeaderName, HeaderValue)]) {
     for (name, value) in values {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(name.clone(), value.clone());
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn webhook(
             body,
         })
         .await?;
-    Ok(json(HttpResponse::Ok(), accepted.answer.to_string(), Some(&accepted.limit)))
+    Ok(json(HttpResponse::Ok(), accepted.answer, Some(&accepted.limit)))
 }
 
 /// `GET /responses/{channel}`

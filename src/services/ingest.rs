@@ -1,7 +1,6 @@
 //! Accepting a message from an external service.
 
 use bytes::Bytes;
-use serde_json::{Value, json};
 
 use super::Relay;
 use super::error::Error;
@@ -41,8 +40,8 @@ pub struct WebhookRequest<'a> {
 /// An accepted message.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The answer.
-    pub answer: Value,
+    /// The answer, as JSON.
+    pub answer: String,
     /// Where the channel's limit stands.
     pub limit: LimitStatus,
 }
@@ -90,16 +89,15 @@ impl Relay {
             webhook::parse(request.content_type, &request.body)
         };
         let from = webhook::sender(request.source);
-        let mut record = NewRecord::new(owner, channel, &from, &inbound.content, &inbound.metadata);
+        let mut record = NewRecord::new(owner, channel, &from, &inbound.content, inbound.extra);
         let step = self.shared.ingest_step(&mut record, channel, ChannelKind::Webhook);
         ingest.record = Some(&record);
         let outcome = within(step.context(), self.store.append_message(&ingest)).await?;
         self.shared.note_ingested(&outcome, owner, channel, ChannelKind::Webhook);
         let stored = read_outcome(outcome, request.channel)?;
-        let answer = match stored.repeats {
-            None => json!({"ok": true, "messageId": record.id}),
-            Some(first) => json!({"ok": true, "messageId": first, "duplicate": true}),
-        };
+        let message = stored.repeats.unwrap_or(record.id);
+        let duplicate = if stored.repeats.is_some() { r#","duplicate":true"# } else { "" };
+        let answer = format!(r#"{{"ok":true,"messageId":"{message}"{duplicate}}}"#);
         Ok(Accepted { answer, limit: admitted.unwrap_or(stored.limit) })
     }
 }

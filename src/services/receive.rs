@@ -15,7 +15,7 @@ use crate::domain::conversation::Origin;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ChannelId;
 use crate::domain::limit::LimitStatus;
-use crate::domain::message::NewRecord;
+use crate::domain::message::{NewRecord, members};
 use crate::domain::sealing::Owner;
 use crate::domain::text;
 use crate::domain::timestamp::Timestamp;
@@ -342,7 +342,7 @@ pub(super) fn new_record(channel: &KnownChannel, inbound: &Inbound) -> NewRecord
         metadata.insert("truncated".to_owned(), true.into());
         metadata.insert("originalContentBytes".to_owned(), original.into());
     }
-    NewRecord::new(channel.user, &channel.channel().id, from, &cut.text, &metadata)
+    NewRecord::new(channel.user, &channel.channel().id, from, &cut.text, members(&metadata))
 }
 
 impl Relay {

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::{Relay, describe};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ChannelId, MessageId};
-use crate::domain::message::NewRecord;
+use crate::domain::message::{NewRecord, members};
 use crate::domain::reply::Reply;
 use crate::store::operator::Direction;
 use crate::store::{AcceptedReply, DeliveryRequest, MAX_QUEUED, ReplyOutcome, ReplyRecord};
@@ -40,7 +40,7 @@ impl Relay {
             Ok(parsed) => parsed,
             Err(refusal) => return Err(self.refuse(&gate, refusal).await),
         };
-        let mut record = NewRecord::new(caller.user, &channel, "agent", &reply.content, &reply.metadata);
+        let mut record = NewRecord::new(caller.user, &channel, "agent", &reply.content, members(&reply.metadata));
         let kind = reply.channel_type.as_deref().filter(|kind| !kind.is_empty());
         let mut step = self.shared.traces.step(SpanKind::Producer, || "reply");
         record.trace = step.context();

@@ -5,6 +5,7 @@
 //! characters that carry hidden instructions. What cleaning leaves is the sender's text byte for byte;
 //! nothing is decoded, escaped or rewritten. Splitting and rendering are for what goes out again.
 
+mod compact;
 mod elements;
 mod fence;
 mod hidden;
@@ -18,6 +19,7 @@ mod slack;
 mod split;
 mod truncate;
 
+pub use compact::{CompactJson, compact_clean_json};
 pub use hidden::{single_line, strip_hidden};
 pub use json::{MAX_NESTING, is_nested_deeper, sanitise_json};
 pub use markdown::{to_slack_mrkdwn, to_telegram_html};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Map, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::writer::Timing;
@@ -260,7 +260,7 @@ impl Client {
     }
 
     pub(super) fn record(&self, channel: &str, content: &str) -> NewRecord {
-        NewRecord::new(self.user, &channel.parse().unwrap(), "webhook", content, &Map::new())
+        NewRecord::new(self.user, &channel.parse().unwrap(), "webhook", content, String::new())
     }
 }
 

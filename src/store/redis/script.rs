@@ -4,6 +4,13 @@ use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, ToRedisArgs};
 
+/// Room in a call beside the keys, for what most scripts are told, so that it is found at once.
+const MORE_ARGUMENTS: usize = 16;
+/// The same in bytes.
+const MORE_BYTES: usize = 1024;
+/// What a key takes, in bytes.
+const BYTES_OF_KEY: usize = 128;
+
 /// A script with the digest under which servers know it.
 pub(super) struct Script {
     /// What it is called where calls are told.
@@ -23,8 +30,8 @@ impl Script {
 
     /// A call of this script on these keys; arguments follow by [`Cmd::arg`].
     pub(super) fn call<K: ToRedisArgs>(&self, keys: &[K]) -> Cmd {
-        let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.digest).arg(keys.len()).arg(keys);
+        let mut call = Cmd::with_capacity(keys.len() + MORE_ARGUMENTS, MORE_BYTES + keys.len() * BYTES_OF_KEY);
+        call.arg("EVALSHA").arg(&self.digest).arg(keys.len()).arg(keys);
         call
     }
 

@@ -5,7 +5,7 @@ use chaos_relay::channels::adapter::{Event, Inbound};
 use chaos_relay::domain::channel::ChannelKind;
 use chaos_relay::domain::conversation::{ConversationKey, Destination};
 use chaos_relay::domain::ids::{ChannelId, UserId};
-use chaos_relay::domain::message::{NewRecord, StoredRecord};
+use chaos_relay::domain::message::{NewRecord, StoredRecord, members};
 use chaos_relay::domain::text;
 use chaos_relay::domain::timestamp::Timestamp;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use super::calls;
 /// A message with this content and metadata can be stored and read back.
 pub fn check_record(kind: ChannelKind, from: &str, content: &str, metadata: &Map<String, Value>) {
     let channel: ChannelId = "c".parse().expect("it has an id's form");
-    let new = NewRecord::new(UserId::random(), &channel, from, content, metadata);
+    let new = NewRecord::new(UserId::random(), &channel, from, content, members(metadata));
     let stored = StoredRecord::join(&new, kind, r#""channelDirection":"inbound""#);
     let record = StoredRecord::new(Timestamp::EPOCH, stored).expect("a new record has its four fragments");
     assert_eq!((record.id(), record.kind()), (Some(new.id), Some(kind)));

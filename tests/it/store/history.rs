@@ -1,7 +1,7 @@
 //! What was said in a session.
 
 use chaos_relay::domain::ids::{ChannelId, MessageId, UserId};
-use chaos_relay::domain::message::NewRecord;
+use chaos_relay::domain::message::{NewRecord, members};
 use chaos_relay::domain::timestamp::Timestamp;
 use chaos_relay::store::operator::{Direction, HistoryCursor, HistoryEntry, HistoryPage, HistoryQuery, RecentPointer};
 use chaos_relay::store::{
@@ -67,7 +67,7 @@ async fn walk(bench: &Bench, user: &UserId, query: &HistoryQuery<'_>) -> Vec<His
 }
 
 async fn reply(bench: &Bench, session: &SessionRecord, channel: &ChannelId, content: &str) -> MessageId {
-    let record = NewRecord::new(session.user, channel, "agent", content, &serde_json::Map::new());
+    let record = NewRecord::new(session.user, channel, "agent", content, String::new());
     let reply = ReplyRecord { channel, kind: None, record: &record, delivery: None };
     let outcome = bench.store.append_reply(&gate(session), &reply).await.unwrap().unwrap().value;
     assert!(matches!(outcome, ReplyOutcome::Stored(_)), "{outcome:?}");
@@ -180,7 +180,7 @@ async fn only_the_channel_of_a_message_itself_counts(bench: Bench) {
     let other = another_channel(&bench, &session).await;
     let text = format!(r#"","channelId":"{other}","from":""#);
     let metadata = json!({"id": "x", "channelId": other, "from": "y", "z": {"a": "b", "channelId": other, "from": ""}});
-    let record = NewRecord::new(session.user, &one, &text, &text, metadata.as_object().unwrap());
+    let record = NewRecord::new(session.user, &one, &text, &text, members(metadata.as_object().unwrap()));
     let outcome = bench.store.append_message(&ingest(&session.user, &one, &record)).await.unwrap();
     assert!(matches!(outcome, IngestOutcome::Accepted(..)), "{outcome:?}");
     for (channel, count) in [(&one, 1), (&other, 0)] {

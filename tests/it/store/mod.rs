@@ -139,7 +139,7 @@ fn gate(session: &SessionRecord) -> Gate {
 }
 
 fn message(user: &UserId, channel: &ChannelId, content: &str) -> NewRecord {
-    NewRecord::new(*user, channel, "webhook", content, &serde_json::Map::new())
+    NewRecord::new(*user, channel, "webhook", content, String::new())
 }
 
 fn ingest<'a>(user: &UserId, channel: &'a ChannelId, record: &'a NewRecord) -> Ingest<'a> {

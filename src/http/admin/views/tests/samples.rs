@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::channel::{Channel, ChannelKind};
 use crate::domain::ids::{ChannelId, MessageId, UserId};
-use crate::domain::message::{NewRecord, StoredRecord};
+use crate::domain::message::{NewRecord, StoredRecord, members};
 use crate::domain::timestamp::Timestamp;
 use crate::http::admin::views::{self, Page, Section};
 use crate::services::operator::deliveries::DeliveriesQuery;
@@ -82,7 +82,7 @@ fn channels() -> Vec<Channel> {
 
 fn record(when: Timestamp, kind: ChannelKind, from: &str, content: &str, metadata: Value) -> StoredRecord {
     let channel: ChannelId = "ci-builds".parse().unwrap();
-    let new = NewRecord::new(user(1), &channel, from, content, metadata.as_object().unwrap());
+    let new = NewRecord::new(user(1), &channel, from, content, members(metadata.as_object().unwrap()));
     StoredRecord::new(when, StoredRecord::join(&new, kind, r#""channelDirection":"inbound""#)).unwrap()
 }
 
