@@ -64,7 +64,7 @@ pub fn base_url(request: &HttpRequest, settings: &HttpSettings) -> String {
         Some("https") => "https",
         _ => "http",
     };
-    let host = forwarded("X-Forwarded-Host").or_else(|| header(headers, HOST.as_str()));
+    let host = forwarded("X-Forwarded-Host").or_else(|| header(headers, HOST));
     let host = host.filter(|host| is_host(host)).unwrap_or("localhost");
     format!("{scheme}://{host}")
 }
@@ -77,7 +77,7 @@ pub fn is_https(request: &HttpRequest, settings: &HttpSettings) -> bool {
     if believed && let Some(scheme) = header(headers, "X-Forwarded-Proto") {
         return scheme.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https");
     }
-    let host = header(headers, HOST.as_str()).unwrap_or_default();
+    let host = header(headers, HOST).unwrap_or_default();
     let base = settings.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
     base.is_some_and(|base| base.split('/').next().unwrap_or_default().eq_ignore_ascii_case(host))
 }

@@ -174,7 +174,7 @@ fn request_id(headers: &HeaderMap) -> String {
     let is_sane = |id: &&str| {
         (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     };
-    match header(headers, REQUEST_ID.as_str()).filter(is_sane) {
+    match header(headers, &REQUEST_ID).filter(is_sane) {
         Some(id) => id.to_owned(),
         None => Uuid::new_v4().as_hyphenated().to_string(),
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::json;
 
@@ -95,10 +95,14 @@ pub(super) const JSON: &str = "application/json; charset=utf-8";
 /// Adds the headers that say where a limit stands.
 pub(super) fn add_limit(answer: &mut HttpResponseBuilder, limit: &LimitStatus) {
     answer
-        .insert_header(("RateLimit-Limit", limit.limit.count()))
-        .insert_header(("RateLimit-Remaining", limit.remaining()))
-        .insert_header(("RateLimit-Reset", limit.reset_seconds()));
+        .insert_header((&LIMIT, limit.limit.count()))
+        .insert_header((&REMAINING, limit.remaining()))
+        .insert_header((&RESET, limit.reset_seconds()));
 }
+
+static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+static REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+static RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// The answer to a known path with another method.
 pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! Endpoints without a session: registration, webhooks, and the responses that external services poll.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Map;
 
@@ -30,7 +30,13 @@ pub(super) async fn register(
 }
 
 /// Headers that make a repeat recognisable; the first one that is there counts.
-const IDEMPOTENCY_HEADERS: [&str; 3] = ["Idempotency-Key", "webhook-id", "svix-id"];
+static IDEMPOTENCY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("webhook-id"),
+    HeaderName::from_static("svix-id"),
+];
+static WEBHOOK_TOKEN: HeaderName = HeaderName::from_static("x-webhook-token");
+static WEBHOOK_SOURCE: HeaderName = HeaderName::from_static("x-webhook-source");
 
 /// `POST /webhook/{channel}`
 pub(super) async fn webhook(
@@ -42,17 +48,17 @@ pub(super) async fn webhook(
     let body = body(&request, payload).await?;
     let headers = request.headers();
     let query = Query::of(&request);
-    let token = query.get("token").or_else(|| bearer(headers)).or_else(|| header(headers, "X-Webhook-Token"));
-    let source = headers.get("X-Webhook-Source").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let token = query.get("token").or_else(|| bearer(headers)).or_else(|| header(headers, &WEBHOOK_TOKEN));
+    let source = headers.get(&WEBHOOK_SOURCE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let accepted = relay
         .ingest_webhook(WebhookRequest {
             channel: &path,
             token,
-            content_type: header(headers, CONTENT_TYPE.as_str()).unwrap_or_default(),
+            content_type: header(headers, CONTENT_TYPE).unwrap_or_default(),
             source: source.as_deref(),
             idempotency_key: IDEMPOTENCY_HEADERS
                 .iter()
-                .find_map(|name| headers.get(*name))
+                .find_map(|name| headers.get(name))
                 .map(|value| value.as_bytes()),
             body,
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, AsHeaderName, CONTENT_LENGTH, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
@@ -37,7 +37,7 @@ fn too_large() -> Error {
 
 /// Reads the body.
 pub(super) async fn body(request: &HttpRequest, mut payload: web::Payload) -> Result<Bytes, Error> {
-    let announced = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok());
+    let announced = header(request.headers(), CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     let end = Instant::now() + BODY_TIMEOUT;
     let mut whole = BytesMut::new();
     if announced.is_some_and(|length| length > MAX_BODY as u64) {
@@ -82,7 +82,7 @@ pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, Error> {
 }
 
 /// A header as text; `None` when it is absent or not text.
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -93,7 +93,7 @@ fn signature_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The token of `Authorization: Bearer <token>`.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = header(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
+    let (scheme, token) = header(headers, AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 

@@ -59,7 +59,7 @@ struct Attempt {
 
 async fn read_attempt(request: &HttpRequest, payload: web::Payload) -> Result<Attempt, Error> {
     let body = body(request, payload).await?;
-    let kind = header(request.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = header(request.headers(), CONTENT_TYPE).unwrap_or_default();
     let is_form = kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
     if is_form {
         let field = |name: &str| form_urlencoded::parse(&body).find(|(known, _)| known == name).map(|(_, value)| value);

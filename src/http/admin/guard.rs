@@ -14,7 +14,7 @@ use crate::services::Relay;
 
 /// Whether somebody looks at the answer as a page.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
-    header(headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"))
+    header(headers, ACCEPT).is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// The middleware around the pages. Without a password all of them answer 503.

@@ -34,7 +34,7 @@ pub(super) struct Mutation {
 
 /// Whether a body is of a type that a form of any page can send.
 fn is_form(headers: &HeaderMap) -> bool {
-    let kind = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kind = header(headers, CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
         .iter()
@@ -50,7 +50,7 @@ pub(super) fn is_foreign(request: &HttpRequest, settings: &HttpSettings) -> bool
     let Some(origin) = headers.get("Origin") else { return false };
     let Some((_, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return true };
     let base = base_url(request, settings);
-    let hosts = [header(headers, HOST.as_str()), base.split_once("://").map(|(_, host)| host)];
+    let hosts = [header(headers, HOST), base.split_once("://").map(|(_, host)| host)];
     !hosts.into_iter().flatten().any(|host| host.eq_ignore_ascii_case(origin))
 }
 
