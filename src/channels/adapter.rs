@@ -234,8 +234,8 @@ pub enum RegistrationError {
 /// Longest reason that is shown, in characters.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A platform's own words as a reason: one line, without controls, cut.
+/// A platform's own words as a reason: one line, without controls or tokens, cut.
 pub(super) fn reason(words: &str) -> String {
-    let line = crate::domain::text::single_line(words);
+    let line = super::tokens::without_tokens(&crate::domain::text::single_line(words));
     crate::domain::text::truncate_plain(line.trim(), MAX_REASON_CHARS).to_owned()
 }

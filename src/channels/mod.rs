@@ -8,6 +8,7 @@ pub mod email;
 mod parts;
 pub mod slack;
 pub mod telegram;
+mod tokens;
 pub mod webhook;
 
 use crate::domain::channel::ChannelKind;

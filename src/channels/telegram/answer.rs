@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Telegram;
 use crate::channels::adapter::reason;
 use crate::channels::api::ApiAnswer;
 use crate::domain::retry;
@@ -65,7 +64,7 @@ pub(super) fn read(answer: &ApiAnswer, now: Timestamp) -> Result<Value, Failure>
         let reason = format!("Telegram's answer could not be read (HTTP status {})", answer.status);
         return Err(Failure::Unreadable { reason, retry_after: header() });
     };
-    let reason = match reason(&without_tokens(body["description"].as_str().unwrap_or_default())) {
+    let reason = match reason(body["description"].as_str().unwrap_or_default()) {
         words if words.is_empty() => format!("Telegram gave no reason (error {code})"),
         words => words,
     };
@@ -81,23 +80,6 @@ pub(super) fn read(answer: &ApiAnswer, now: Timestamp) -> Result<Value, Failure>
 fn error_code(body: &Value, status: u16) -> Option<u16> {
     let told = body["error_code"].as_u64().and_then(|code| u16::try_from(code).ok());
     [told, Some(status)].into_iter().flatten().find(|code| FAILED.contains(code))
-}
-
-/// `words` without anything that has the form of a token: what stands between the relay and Telegram might
-/// repeat the URL that it was asked for.
-fn without_tokens(words: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
-    let mut safe = String::with_capacity(words.len());
-    for piece in words.split_inclusive(|c| !is_part(c)) {
-        let word = piece.trim_end_matches(|c| !is_part(c) || c == ':');
-        if Telegram::is_token(word.strip_prefix("bot").unwrap_or(word)) {
-            safe.push('…');
-            safe.push_str(&piece[word.len()..]);
-        } else {
-            safe.push_str(piece);
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

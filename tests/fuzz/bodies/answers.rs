@@ -85,7 +85,13 @@ fn check_wait(wait: Option<Duration>) {
 fn check_reason(reason: &str) {
     assert!(!reason.trim().is_empty() && reason.chars().count() <= MAX_REASON, "{reason:?}");
     assert!(!reason.contains(['\n', '\r', '\0', '\u{202E}']), "{reason:?}");
-    assert!(!reason.contains(TOKEN), "the token is shown");
+    assert!(!shows_token(reason), "the token is shown");
+}
+
+/// Whether the token stands there as a word, as it would in a URL or a header that is repeated.
+fn shows_token(reason: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+    reason.split(|c| !is_part(c)).any(|word| word.strip_prefix("bot").unwrap_or(word) == TOKEN)
 }
 
 fn check_registration(answer: &ApiAnswer) {
