@@ -18,7 +18,7 @@ pub mod ws;
 
 use tikv_jemallocator::Jemalloc;
 
-/// A request takes some two hundred pieces of memory and gives them back. With jemalloc that costs a third of what it
-/// does with the C library, while an idle socket takes no more; static programs get the same as others.
+/// Measured beside the C library's allocator, a webhook takes 14 % less of a core, and an idle socket no more memory.
+/// Static programs get it as others do.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
