@@ -1,5 +1,7 @@
 //! Where Redis is, in each of the forms it can take.
 
+use std::fmt;
+
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -8,8 +10,8 @@ use super::tls::RedisCertificates;
 /// The port of a Sentinel whose port is not given.
 const SENTINEL_PORT: u16 = 26379;
 
-/// Where Redis is, and what it takes to speak to it.
-#[derive(Clone, Debug)]
+/// Where Redis is, and what it takes to speak to it. Its `Debug` names no user: `redis://password@host` is a URL, too.
+#[derive(Clone)]
 pub struct RedisTarget {
     pub(super) form: Form,
     /// What TLS trusts and shows; `None` is the public roots, and no certificate of our own.
@@ -19,7 +21,7 @@ pub struct RedisTarget {
 }
 
 /// The form that a Redis takes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Form {
     /// One server.
     Single(Box<ConnectionInfo>),
@@ -30,7 +32,7 @@ pub(super) enum Form {
 }
 
 /// What is known of a server whose address only the Sentinels know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct SentinelForm {
     /// The Sentinels, with the credentials for them.
     pub(super) sentinels: Vec<ConnectionInfo>,
@@ -40,6 +42,16 @@ pub(super) struct SentinelForm {
     pub(super) settings: RedisConnectionInfo,
     /// Whether all of them speak TLS.
     pub(super) is_tls: bool,
+}
+
+impl fmt::Debug for RedisTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisTarget")
+            .field("at", &self.describe())
+            .field("certificates", &self.certificates)
+            .field("copies", &self.copies)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a `REDIS_URL` cannot be used. Never repeats the URL, which may hold a password.
@@ -221,7 +233,8 @@ mod tests {
 
         let target = RedisTarget::parse("redis+sentinel://u:s%3Acret@a:1,b:2/main/3").unwrap();
         let target = target.with_sentinel_credentials(Some("watcher"), &"other".to_owned().into());
-        assert!(!format!("{target:?}").contains("s:cret") && !format!("{target:?}").contains("other"));
+        let shown = format!("{target:?}{:?}", RedisTarget::parse("redis://hidden@a:1").unwrap());
+        assert!(!["s:cret", "other", "watcher", "hidden"].iter().any(|word| shown.contains(word)), "{shown}");
         let Form::Sentinel(form) = target.form else { panic!("sentinels") };
         assert_eq!((form.settings.username(), form.settings.password()), (Some("u"), Some("s:cret")));
         assert_eq!(form.settings.db(), 3);
