@@ -35,7 +35,10 @@ pub fn check(input: &[u8]) {
             let line = error.to_string();
             assert!(line.starts_with(error.name) && line.contains(", but must be "), "{line}");
             assert!(!line.contains('\n'), "more than a line: {line:?}");
-            assert!(!line.contains(MARK) || (error.name != "REDIS_URL" && is_open(error.name)), "a secret is shown: {line}");
+            assert!(
+                !line.contains(MARK) || (error.name != "REDIS_URL" && is_open(error.name)),
+                "a secret is shown: {line}"
+            );
         }
         Ok(config) => check_config(&config, is_open),
     }

@@ -20,7 +20,12 @@ pub fn check(input: &[u8]) {
     let Ok(new) = NewChannel::from_json(&made) else { return };
     if let Some(secret) = &new.secret {
         assert!(secret.expose_secret().chars().count() >= 16);
-        assert!(!format!("{new:?}").contains(secret.expose_secret()) || secret.expose_secret().contains("REDACTED"));
+        // Whoever says the secret under another name, too, has made it public.
+        let is_said_once = super::text(input).matches(secret.expose_secret()).count() == 1;
+        let shown = format!("{new:?}");
+        assert!(
+            !is_said_once || !shown.contains(secret.expose_secret()) || secret.expose_secret().contains("REDACTED")
+        );
     }
     let id = new.id.clone().unwrap_or_else(ChannelId::random);
     let mut channel = new.into_channel(id, "sealed".to_owned());
