@@ -30,13 +30,6 @@ impl UserId {
     }
 }
 
-impl UserId {
-    /// Appends the id as text.
-    pub fn push_to(&self, text: &mut String) {
-        text.push_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    }
-}
-
 /// A message or a response. Written as a hyphenated lower-case UUID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -62,6 +55,13 @@ impl SocketId {
 
 macro_rules! uuid_text {
     ($($name:ident),+) => {$(
+        impl $name {
+            /// Appends the id as text.
+            pub fn push_to(&self, text: &mut String) {
+                text.push_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.as_hyphenated().fmt(f)

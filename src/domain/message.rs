@@ -6,11 +6,11 @@
 //! settings are those of that moment; it never parses JSON, and neither does a reader. The timestamp
 //! is not part of the record: it is the entry's id in the store.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::channel::ChannelKind;
 use super::ids::{ChannelId, MessageId, UserId};
+use super::text::write_json_string;
 use super::timestamp::Timestamp;
 use super::trace::TraceParent;
 
@@ -30,43 +30,39 @@ pub struct NewRecord {
     pub trace: Option<TraceParent>,
 }
 
-/// What a message or response says, and who says it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Head<'a> {
-    id: MessageId,
-    user_id: UserId,
-    channel_id: &'a ChannelId,
-    from: &'a str,
-    content: &'a str,
-}
-
-/// What the head of a record takes beside `from` and `content`, and the braces that go again, in bytes at most.
+/// What the head of a record takes beside `from` and `content`, in bytes at most.
 const HEAD_FRAME: usize = 256;
 
 impl NewRecord {
     /// Makes the fragments. `extra` are the JSON members of the metadata that the channel does not say itself.
     pub fn new(user: UserId, channel: &ChannelId, from: &str, content: &str, extra: String) -> Self {
         let id = MessageId::random();
-        let head = Head { id, user_id: user, channel_id: channel, from, content };
         // Room for some characters that are escaped, so that it seldom has to be found elsewhere.
         let size = HEAD_FRAME + from.len() + content.len() + content.len() / 4;
-        Self { id, head: members_within(&head, size), extra, trace: None }
+        let mut head = String::with_capacity(size);
+        // Ids have no character that JSON escapes.
+        head.push_str(r#""id":""#);
+        id.push_to(&mut head);
+        head.push_str(r#"","userId":""#);
+        user.push_to(&mut head);
+        for part in [r#"","channelId":""#, channel.as_str(), r#"","from":"#] {
+            head.push_str(part);
+        }
+        let mut head = head.into_bytes();
+        write_json_string(from, &mut head);
+        head.extend_from_slice(br#","content":"#);
+        write_json_string(content, &mut head);
+        let head = String::from_utf8(head).expect("texts are UTF-8, and what escapes them is ASCII");
+        Self { id, head, extra, trace: None }
     }
 }
 
 /// The members of a JSON object without its braces.
 pub fn members(object: &Map<String, Value>) -> String {
-    members_within(object, HEAD_FRAME)
-}
-
-/// `size` is what they are expected to take, in bytes.
-fn members_within(object: &impl Serialize, size: usize) -> String {
-    let mut json = Vec::with_capacity(size);
-    serde_json::to_writer(&mut json, object).expect("strings and JSON values serialise");
+    let mut json = serde_json::to_string(object).expect("strings and JSON values serialise");
     json.pop();
     json.remove(0);
-    String::from_utf8(json).expect("serde_json writes UTF-8")
+    json
 }
 
 /// A message or response as the store gave it back.
@@ -167,7 +163,7 @@ mod tests {
     fn stored(routing: &str, metadata: Value) -> Value {
         let channel = "c".parse().unwrap();
         let user = UserId::random();
-        let new = NewRecord::new(user, &channel, "webhook", "a\n\"b\"", members(metadata.as_object().unwrap()));
+        let new = NewRecord::new(user, &channel, "we\\b\"hook", "a\n\"b\"", members(metadata.as_object().unwrap()));
         let record = StoredRecord::join(&new, ChannelKind::Webhook, routing);
         let stored = StoredRecord::new(Timestamp::from_millis(1), record).unwrap();
         assert_eq!(stored.id(), Some(new.id));
@@ -175,6 +171,7 @@ mod tests {
         let mut json = String::new();
         stored.write_json(&mut json);
         let value: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&value["channelId"], &value["from"]), (&json!("c"), &json!("we\\b\"hook")));
         assert_eq!(value["id"], json!(new.id));
         assert_eq!(value["userId"], json!(user));
         value

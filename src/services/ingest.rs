@@ -19,6 +19,8 @@ use crate::telemetry::traces::within;
 const ADMIT_FIRST: usize = 64 * 1024;
 /// Longest idempotency key, in bytes.
 const MAX_IDEMPOTENCY_KEY: usize = 256;
+/// What an answer takes, in bytes at most.
+const ANSWER_BYTES: usize = 88;
 
 /// A request to a generic webhook.
 #[derive(Debug)]
@@ -96,8 +98,11 @@ impl Relay {
         self.shared.note_ingested(&outcome, owner, channel, ChannelKind::Webhook);
         let stored = read_outcome(outcome, request.channel)?;
         let message = stored.repeats.unwrap_or(record.id);
-        let duplicate = if stored.repeats.is_some() { r#","duplicate":true"# } else { "" };
-        let answer = format!(r#"{{"ok":true,"messageId":"{message}"{duplicate}}}"#);
+        let end = if stored.repeats.is_some() { r#"","duplicate":true}"# } else { r#""}"# };
+        let mut answer = String::with_capacity(ANSWER_BYTES);
+        answer.push_str(r#"{"ok":true,"messageId":""#);
+        message.push_to(&mut answer);
+        answer.push_str(end);
         Ok(Accepted { answer, limit: admitted.unwrap_or(stored.limit) })
     }
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::de::SliceRead;
 
 use super::sanitise::sanitise;
 
@@ -25,14 +24,17 @@ pub struct CompactJson {
 /// tree and cleaned by [`sanitise_json`](super::sanitise_json), which for the rest would come to the same text at
 /// several times the cost.
 pub fn compact_clean_json(json: &[u8]) -> Option<CompactJson> {
+    let json = std::str::from_utf8(json).ok()?;
     let mut writer = Writer {
         out: Vec::with_capacity(json.len()),
         keys: Vec::new(),
         depth: 0,
         levels: 0,
-        is_plain: json.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') && !b"<\\".contains(byte)),
+        is_plain: json
+            .bytes()
+            .all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~') && !b"<\\".contains(&byte)),
     };
-    let mut parser = serde_json::Deserializer::new(SliceRead::new(json));
+    let mut parser = serde_json::Deserializer::from_str(json);
     writer.deserialize(&mut parser).ok()?;
     parser.end().ok()?;
     let text = String::from_utf8(writer.out).expect("serde_json writes UTF-8");
