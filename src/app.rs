@@ -20,14 +20,13 @@ use crate::channels::client::{ApiClient, ApiClientSettings};
 use crate::config::{Config, StoreConfig};
 use crate::domain::sealing::KeyRing;
 use crate::http::{self, HttpSettings};
-use crate::hub::Hub;
 use crate::services::error::Error;
 use crate::services::{Relay, Shared, reseal};
 use crate::store::embedded::{self, EmbeddedStore};
 use crate::store::redis::RedisStore;
-use crate::store::{FormatError, Store, StoreError, WakeSink};
+use crate::store::{FormatError, Store, StoreError};
 use crate::telemetry::traces::{Identity, Traces};
-use crate::workers::{outbox, pulse, store_health};
+use crate::workers::{listening, outbox, pulse, store_health};
 
 pub use crate::services::reseal::Resealed;
 
@@ -114,13 +113,12 @@ impl App {
             None => listen(&config.host, config.port)?,
         };
         let address = listener.local_addr().map_err(StartError::Server)?;
-        let hub = Arc::new(Hub::default());
         let timeouts = ApiClientSettings { call_timeout: config.delivery.call_timeout, ..ApiClientSettings::default() };
         let client = ApiClient::start(timeouts).map_err(StartError::Server)?;
-        let (store, keys) = open_store(config, hub.sink())?;
+        let (store, keys) = open_store(config)?;
         let replica = Uuid::new_v4();
         let traces = start_traces(config, replica, store.kind())?;
-        let shared = Arc::new(Shared::new(config, keys, hub, client, replica, traces));
+        let shared = Arc::new(Shared::new(config, keys, client, replica, traces));
         let relay = Relay { shared, store };
         if relay.shared.metrics.is_counted() || relay.shared.traces.is_on() {
             let shared = relay.shared.clone();
@@ -173,15 +171,13 @@ impl App {
         let beating = actix_web::rt::spawn(pulse::run(relay.clone()));
         let worker = Relay { shared: shared.clone(), store: relay.store.for_worker() };
         let mut delivering = tokio::spawn(outbox::run(worker));
-        let hub_relay = relay.clone();
-        let watching = actix_web::rt::spawn(async move { hub_relay.shared.hub.run(&*hub_relay.store).await });
 
         let patience = stop.await;
         let drain = if patience == Patience::Drain { drain } else { drain.min(Duration::from_secs(1)) };
         let end = Instant::now() + drain;
         shared.shutdown.drain();
-        tracing::info!(seconds = drain.as_secs(), sockets = shared.hub.sockets(), "draining");
-        let closing = shared.hub.drain(drain / 2);
+        tracing::info!(seconds = drain.as_secs(), sockets = shared.hubs.sockets(), "draining");
+        let closing = shared.hubs.drain(drain / 2);
         let accepting = sleep(if patience == Patience::Drain { drain / 4 } else { Duration::ZERO });
         let stopping = async {
             accepting.await;
@@ -189,7 +185,7 @@ impl App {
         };
         let all_done = async { tokio::join!(closing, stopping, &mut delivering) };
         if timeout_at(end, all_done).await.is_err() {
-            tracing::warn!(sockets = shared.hub.sockets(), "the drain time is up");
+            tracing::warn!(sockets = shared.hubs.sockets(), "the drain time is up");
         }
         shared.shutdown.stop();
         // Nothing is waited for any more; this only ends the worker threads.
@@ -198,7 +194,6 @@ impl App {
         delivering.abort();
         // It ends by itself, within a second or two even when the store is away.
         let _ = beating.await;
-        watching.abort();
         health.abort();
         // The drain is watched to its end.
         if let Some((handle, serving)) = metrics {
@@ -237,7 +232,7 @@ pub enum ProbeError {
 
 /// Opens the store these settings name, writes to it and reads back. Says which store it is.
 pub async fn probe(config: &Config) -> Result<&'static str, ProbeError> {
-    let (store, _) = open_store(config, Arc::new(|_, _| {}))?;
+    let (store, _) = open_store(config)?;
     store.probe().await?;
     store.close().await;
     Ok(store.kind())
@@ -251,7 +246,7 @@ pub async fn reseal(
     trial: bool,
     mut watch: impl FnMut(&ResealStep<'_>),
 ) -> Result<Resealed, ProbeError> {
-    let (store, keys) = open_store(config, Arc::new(|_, _| {}))?;
+    let (store, keys) = open_store(config)?;
     watch(&ResealStep::Begun { store: store.kind(), keys: &keys });
     let done = reseal::reseal(&*store, &keys, trial, |so_far| watch(&ResealStep::SoFar(so_far))).await;
     store.close().await;
@@ -300,14 +295,14 @@ fn start_traces(config: &Config, replica: Uuid, store: &'static str) -> Result<T
     Traces::start(traces, identity).map_err(StartError::Traces)
 }
 
-fn open_store(config: &Config, sink: WakeSink) -> Result<(Arc<dyn Store>, KeyRing), StartError> {
+fn open_store(config: &Config) -> Result<(Arc<dyn Store>, KeyRing), StartError> {
     match &config.store {
         StoreConfig::Redis { target, prefix } => {
             let keys = config.encryption.clone().expect("Config demands a key with Redis");
-            Ok((Arc::new(RedisStore::new(target.clone(), prefix, sink)), keys))
+            Ok((Arc::new(RedisStore::new(target.clone(), prefix)), keys))
         }
         StoreConfig::Embedded { dir } => {
-            let store: Arc<EmbeddedStore> = embedded::open(dir, sink)?;
+            let store: Arc<EmbeddedStore> = embedded::open(dir)?;
             let keys = match &config.encryption {
                 Some(keys) => keys.clone(),
                 None => key_beside(dir)?,
@@ -353,8 +348,11 @@ fn serve(relay: &Relay, config: &Config, listener: TcpListener) -> io::Result<Se
     let relay = relay.clone();
     let server = HttpServer::new(move || {
         let worker = Relay { shared: relay.shared.clone(), store: relay.store.for_worker() };
+        let hub = relay.shared.hubs.add();
+        actix_web::rt::spawn(listening::run(relay.shared.clone(), hub.clone(), worker.store.watcher(hub.sink())));
         ActixApp::new()
             .app_data(web::Data::new(worker))
+            .app_data(web::Data::from(hub))
             .app_data(settings.clone())
             .wrap(from_fn(http::edge))
             .configure(http::routes)

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::request::{Query, json};
+use crate::hub::Echo;
 use crate::services::Relay;
 
 /// `GET /health`: instant, unless `?deep=1` asks for a write and a read.
@@ -26,7 +27,7 @@ pub(super) async fn health(request: HttpRequest, relay: web::Data<Relay>) -> Htt
         "status": if is_reachable { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "kv": is_reachable,
-        "websockets": shared.hub.sockets(),
+        "websockets": shared.hubs.sockets(),
         "uptime": shared.uptime().as_secs(),
         "store": relay.store.kind(),
         "replica": shared.replica,
@@ -48,7 +49,7 @@ pub(super) async fn ready(relay: web::Data<Relay>) -> HttpResponse {
         Some(("this replica is draining", "draining"))
     } else if !relay.shared.store_health.is_reachable() {
         Some(("the store cannot be reached", "store_unavailable"))
-    } else if !relay.shared.store_health.hears() {
+    } else if !matches!(relay.shared.hubs.echo(), Echo::Heard(_)) {
         Some(("what is published is not heard here, so sockets are not woken", "wakes_unavailable"))
     } else {
         None

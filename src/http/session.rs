@@ -12,14 +12,15 @@ use super::{HttpError, HttpSettings};
 use crate::domain::channel::ChannelKind;
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
+use crate::hub::Hub;
 use crate::services::error::Error;
 use crate::services::poll::{MAX_COUNT, MAX_WAIT_SECONDS, PollQuery};
 
 type Answer = Result<HttpResponse, HttpError>;
 
 /// `GET /messages`
-pub(super) async fn messages(session: SessionRequest, request: HttpRequest) -> Answer {
-    let passed = session.relay.poll(&session.caller, read_poll_query(&Query::of(&request))).await?;
+pub(super) async fn messages(session: SessionRequest, request: HttpRequest, hub: web::Data<Hub>) -> Answer {
+    let passed = session.relay.poll(&hub, &session.caller, read_poll_query(&Query::of(&request))).await?;
     Ok(json(HttpResponse::Ok(), write_page("messages", &passed.value), passed.limit.as_ref()))
 }
 

@@ -1,8 +1,9 @@
-//! Who listens on this replica: the local sockets and long polls by user, and the watch on each user.
+//! Who listens on one worker thread: its sockets and long polls by user, and the watch on each user.
 //!
 //! The store is told to watch a user as long as there is a listener. One task reconciles what is wanted
 //! with what is; so joins and leaves never race, and a watch that failed is made later.
 
+mod hubs;
 mod mailbox;
 
 use std::collections::HashMap;
@@ -13,22 +14,21 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
+pub use hubs::Hubs;
 use mailbox::Mailbox;
 pub use mailbox::Notice;
 
 use crate::domain::ids::UserId;
-use crate::store::{SocketStore, Wake, WakeSink};
+use crate::store::{Wake, WakeSink, Watcher};
 
 /// Watches that are made or ended at the same time.
 const RECONCILE_AT_ONCE: usize = 128;
 /// Pause before watches that failed are tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
-/// Steps in which a drain closes sockets.
-const DRAIN_STEP: Duration = Duration::from_millis(50);
 
-/// The listeners of this replica.
+/// The listeners of one worker thread. What wakes them is watched from that thread too, so that a message goes
+/// from the store to its sockets without waking another.
 #[derive(Default)]
 pub struct Hub {
     users: Mutex<HashMap<UserId, Watched>>,
@@ -38,6 +38,19 @@ pub struct Hub {
     sockets: AtomicUsize,
     /// Whether every listener was told to end, and those that join are told at once.
     is_closed: AtomicBool,
+    echo: Mutex<Echo>,
+}
+
+/// What came of having the store say something to a hub alone. The later of two counts for more.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Echo {
+    /// It was heard after so long.
+    Heard(Duration),
+    /// Nothing was said yet, or the store is away.
+    #[default]
+    Awaited,
+    /// It was not heard: wakes do not come.
+    Lost,
 }
 
 #[derive(Default)]
@@ -57,7 +70,7 @@ impl Hub {
     /// Where the store sends its wakes.
     pub fn sink(self: &Arc<Self>) -> WakeSink {
         let hub = self.clone();
-        Arc::new(move |user, wake| hub.wake(user, &Arc::new(wake)))
+        Arc::new(move |user, wake| hub.wake(user, &wake))
     }
 
     fn wake(&self, user: &UserId, wake: &Arc<Wake>) {
@@ -76,7 +89,7 @@ impl Hub {
         }
     }
 
-    /// Open WebSockets of this replica.
+    /// Open WebSockets of this worker.
     pub fn sockets(&self) -> usize {
         self.sockets.load(Ordering::Relaxed)
     }
@@ -120,8 +133,18 @@ impl Hub {
         self.change.notify_one();
     }
 
-    /// Keeps the store's watches as the listeners want them. Runs until it is dropped.
-    pub async fn run(&self, store: &dyn SocketStore) {
+    /// Notes what came of the last echo.
+    pub fn note_echo(&self, echo: Echo) {
+        *lock(&self.echo) = echo;
+    }
+
+    /// What came of the last echo.
+    pub fn echo(&self) -> Echo {
+        *lock(&self.echo)
+    }
+
+    /// Keeps the watches as the listeners want them. Runs until it is dropped.
+    pub async fn run(&self, watcher: &dyn Watcher) {
         // Users whose watch was made, and whether it is there for certain: one that could not be ended may have gone with
         // the connection.
         let mut watching = HashMap::new();
@@ -140,8 +163,8 @@ impl Hub {
                 async move {
                     let done = match (wanted, watch) {
                         (true, Some(true)) | (false, None) => Ok(()),
-                        (true, _) => store.watch(&user).await,
-                        (false, Some(_)) => store.unwatch(&user).await,
+                        (true, _) => watcher.watch(&user).await,
+                        (false, Some(_)) => watcher.unwatch(&user).await,
                     };
                     (user, wanted, done)
                 }
@@ -181,28 +204,13 @@ impl Hub {
         }
     }
 
-    /// Tells every listener to end, evenly over `time`, and those that join meanwhile too. Who joins later is told at
-    /// once. Ends when nobody is left.
-    pub async fn drain(&self, time: Duration) {
-        let end = Instant::now() + time;
-        // Listeners that should have been told by now, and a part of the next one.
-        let mut owed = 0.0;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                self.is_closed.store(true, Ordering::SeqCst);
-            }
-            let listeners = self.not_yet_told();
-            owed += listeners.len() as f64 * (DRAIN_STEP.as_secs_f64() / left.as_secs_f64()).min(1.0);
-            for listener in listeners.iter().take(owed as usize) {
-                listener.end();
-            }
-            owed = owed.fract();
-            if lock(&self.users).is_empty() && left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(DRAIN_STEP).await;
-        }
+    /// Has those that join from now on told to end at once.
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.users).is_empty()
     }
 
     fn not_yet_told(&self) -> Vec<Arc<Mailbox>> {
@@ -273,10 +281,9 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use futures_util::future::join_all;
 
     use super::*;
-    use crate::store::{Since, SocketLease, SocketOutcome, StoreError};
+    use crate::store::StoreError;
 
     /// A store whose connection breaks, and all watches with it, while the first watch is being ended.
     #[derive(Default)]
@@ -287,15 +294,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl SocketStore for BreaksOff {
-        async fn hold_socket(&self, _: &SocketLease, _: Since, _: usize) -> Result<SocketOutcome, StoreError> {
-            unreachable!("the hub holds no places")
-        }
-
-        async fn release_socket(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
-            unreachable!("the hub holds no places")
-        }
-
+    impl Watcher for BreaksOff {
         async fn watch(&self, _: &UserId) -> Result<(), StoreError> {
             self.watches.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -305,6 +304,10 @@ mod tests {
             self.ending.notify_one();
             self.broken.notified().await;
             Err(StoreError::Away("the connection broke".to_owned()))
+        }
+
+        async fn echo(&self) -> Result<Option<Duration>, StoreError> {
+            unreachable!("the hub asks for none")
         }
     }
 
@@ -331,39 +334,4 @@ mod tests {
     }
 
     const TIME: Duration = Duration::from_secs(4);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_drain_is_even_however_few_listen_and_who_comes_after_it_is_told_at_once() {
-        let hub = Arc::new(Hub::default());
-        let listeners: Vec<_> = (0..8).map(|_| hub.join(UserId::random(), ListenerKind::Socket)).collect();
-        let start = Instant::now();
-        let ends = join_all(listeners.into_iter().map(async |listener| {
-            assert_eq!(listener.next().await, Notice::End);
-            start.elapsed()
-        }));
-        let (mut ends, ()) = tokio::join!(ends, hub.drain(TIME));
-        ends.sort();
-        for (n, end) in (1..).zip(ends) {
-            let ideal = TIME * n / 8;
-            assert!(end.abs_diff(ideal) < TIME / 12, "{n}: {end:?} instead of {ideal:?}");
-        }
-        assert!(start.elapsed() >= TIME);
-        assert_eq!(hub.join(UserId::random(), ListenerKind::LongPoll).next().await, Notice::End);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_listeners_are_told_in_the_same_time() {
-        let hub = Arc::new(Hub::default());
-        let user = UserId::random();
-        let listeners: Vec<_> = (0..1000).map(|_| hub.join(user, ListenerKind::LongPoll)).collect();
-        let start = Instant::now();
-        let ends = join_all(listeners.into_iter().map(async |listener| {
-            listener.next().await;
-            start.elapsed()
-        }));
-        let (mut ends, ()) = tokio::join!(ends, hub.drain(TIME));
-        ends.sort();
-        assert!(ends[499].abs_diff(TIME / 2) <= 3 * DRAIN_STEP, "{:?}", ends[499]);
-        assert!(ends[999] <= TIME + 2 * DRAIN_STEP, "{:?}", ends[999]);
-    }
 }

@@ -26,7 +26,7 @@ mod telegram_hook;
 pub mod typing;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ use crate::domain::message::{NewRecord, StoredRecord};
 use crate::domain::public_key::Jwk;
 use crate::domain::sealing::KeyRing;
 use crate::domain::timestamp::Timestamp;
-use crate::hub::Hub;
+use crate::hub::Hubs;
 use crate::shutdown::Shutdown;
 use crate::store::{IngestOutcome, Store};
 use crate::telemetry::metrics::{Metrics, Sent};
@@ -94,8 +94,8 @@ pub struct Shared {
     pub traces: Traces,
     /// What inbound mail is verified with.
     pub mail: MailSettings,
-    /// Who listens here.
-    pub hub: Arc<Hub>,
+    /// Who listens here, by worker threads.
+    pub hubs: Hubs,
     /// When to take leave.
     pub shutdown: Shutdown,
     /// Whether the store answered when it was last asked.
@@ -118,14 +118,7 @@ pub struct Shared {
 
 impl Shared {
     /// Starts with empty caches and the clock at zero.
-    pub fn new(
-        config: &Config,
-        keys: KeyRing,
-        hub: Arc<Hub>,
-        client: ApiClient,
-        replica: Uuid,
-        traces: Traces,
-    ) -> Self {
+    pub fn new(config: &Config, keys: KeyRing, client: ApiClient, replica: Uuid, traces: Traces) -> Self {
         let bases = &config.api_bases;
         let email = config.email.domain.clone().zip(config.email.api_key.clone());
         Self {
@@ -155,7 +148,7 @@ impl Shared {
                 secrets: config.email.webhook_secrets.clone(),
                 allow_unsigned: config.email.allow_unsigned,
             },
-            hub,
+            hubs: Hubs::default(),
             shutdown: Shutdown::default(),
             store_health: StoreHealth::default(),
             tally: Tally::default(),
@@ -242,36 +235,21 @@ fn describe(step: &mut Span, operation: &'static str, id: &MessageId, kind: Chan
 #[derive(Debug)]
 pub struct StoreHealth {
     is_reachable: AtomicBool,
-    /// The last round trip through publish and subscribe, in microseconds; [`DEAF`] if nothing was heard.
-    round_trip: AtomicU64,
+    /// Whether wakes come, as it was told last.
+    hears: AtomicBool,
 }
-
-/// Nothing was heard.
-const DEAF: u64 = u64::MAX;
 
 impl Default for StoreHealth {
     /// As if it had answered: a store that does not at the start is news, and its reason is told.
     fn default() -> Self {
-        Self { is_reachable: AtomicBool::new(true), round_trip: AtomicU64::new(0) }
+        Self { is_reachable: AtomicBool::new(true), hears: AtomicBool::new(true) }
     }
 }
 
 impl StoreHealth {
-    /// Notes how long it took what was published to be heard; says whether it is news that it was or was not.
-    pub fn set_round_trip(&self, round_trip: Option<Duration>) -> bool {
-        let micros = round_trip.map_or(DEAF, |time| u64::try_from(time.as_micros()).unwrap_or(DEAF - 1));
-        let before = self.round_trip.swap(micros, Ordering::Relaxed);
-        (before == DEAF) != (micros == DEAF)
-    }
-
-    /// Whether wakes come: what is published is heard here.
-    pub fn hears(&self) -> bool {
-        self.round_trip.load(Ordering::Relaxed) != DEAF
-    }
-
-    /// The last round trip through publish and subscribe.
-    pub fn round_trip(&self) -> Option<Duration> {
-        Some(self.round_trip.load(Ordering::Relaxed)).filter(|micros| *micros != DEAF).map(Duration::from_micros)
+    /// Notes whether wakes come; says whether it is news.
+    pub fn set_hears(&self, hears: bool) -> bool {
+        self.hears.swap(hears, Ordering::Relaxed) != hears
     }
 
     /// Notes what was found; says whether it is news.

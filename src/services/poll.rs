@@ -1,5 +1,6 @@
 //! Polling messages, with the patience of a long poll.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::authenticate::{Caller, Passed};
 use super::error::Error;
 use crate::domain::message::Page;
 use crate::domain::timestamp::Timestamp;
-use crate::hub::{ListenerKind, Notice};
+use crate::hub::{Hub, ListenerKind, Notice};
 use crate::store::{Since, Wake};
 use crate::telemetry::metrics::Sent;
 
@@ -32,8 +33,13 @@ pub struct PollQuery {
 }
 
 impl Relay {
-    /// Reads messages; with a wait, answers as soon as there is one.
-    pub async fn poll(&self, caller: &Caller, query: Result<PollQuery, Error>) -> Result<Passed<Page>, Error> {
+    /// Reads messages; with a wait, answers as soon as there is one. It is waited for at the hub of the caller's thread.
+    pub async fn poll(
+        &self,
+        hub: &Arc<Hub>,
+        caller: &Caller,
+        query: Result<PollQuery, Error>,
+    ) -> Result<Passed<Page>, Error> {
         let gate = caller.limited_gate("messages", self.shared.limits.messages);
         let query = match query {
             Ok(query) => query,
@@ -44,15 +50,15 @@ impl Relay {
         if passed.value.records.is_empty() && !query.wait.is_zero() {
             // The store's cursor may lie before one from the client's future, and must then be taken.
             let query = PollQuery { since: passed.value.cursor, ..query };
-            passed.value = self.wait_for_messages(caller, query).await?;
+            passed.value = self.wait_for_messages(hub, caller, query).await?;
         }
         passed.value.records.iter().for_each(|record| self.shared.note_sent(record, Sent::Polled));
         Ok(passed)
     }
 
-    async fn wait_for_messages(&self, caller: &Caller, query: PollQuery) -> Result<Page, Error> {
+    async fn wait_for_messages(&self, hub: &Arc<Hub>, caller: &Caller, query: PollQuery) -> Result<Page, Error> {
         let end = Instant::now() + query.wait;
-        let listener = self.shared.hub.join(caller.user, ListenerKind::LongPoll);
+        let listener = hub.join(caller.user, ListenerKind::LongPoll);
         listener.live(query.wait).await;
         loop {
             listener.forget();

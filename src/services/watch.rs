@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::Relay;
 use crate::domain::channel::ChannelKind;
+use crate::hub::Echo;
 use crate::store::operator::DeliveryState;
 use crate::telemetry::metrics::{OutboxDepth, Snapshot};
 
@@ -30,10 +31,13 @@ impl Relay {
         }));
         let outbox = depths.await.into_iter().flatten().collect();
         shared.metrics.render(&Snapshot {
-            sockets: shared.hub.sockets() as u64,
+            sockets: shared.hubs.sockets() as u64,
             store_is_up,
             is_draining: shared.shutdown.is_draining(),
-            pubsub_round_trip: shared.store_health.round_trip(),
+            pubsub_round_trip: match shared.hubs.echo() {
+                Echo::Heard(time) => Some(time),
+                Echo::Awaited | Echo::Lost => None,
+            },
             outbox,
         })
     }

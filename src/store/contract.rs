@@ -431,7 +431,7 @@ pub enum SocketOutcome {
     NoSession,
 }
 
-/// Places of sockets, and watching users.
+/// Places of sockets.
 #[async_trait::async_trait]
 pub trait SocketStore: Send + Sync {
     /// Takes or renews a place and reads what came after the cursor. A place that lapsed (while the
@@ -440,12 +440,6 @@ pub trait SocketStore: Send + Sync {
 
     /// Gives a place back.
     async fn release_socket(&self, user: &UserId, place: &str) -> Result<(), StoreError>;
-
-    /// Starts to wake this replica for the user. When it returns, everything stored from now on wakes it.
-    async fn watch(&self, user: &UserId) -> Result<(), StoreError>;
-
-    /// Stops it.
-    async fn unwatch(&self, user: &UserId) -> Result<(), StoreError>;
 }
 
 /// Counters that belong to no user.

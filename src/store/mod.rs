@@ -11,11 +11,10 @@ pub mod operator;
 mod outbox;
 pub mod redis;
 mod sealed;
+mod wake;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::domain::ids::UserId;
 
 pub use contract::{
     AcceptedReply, ChannelRecord, ChannelStore, CounterStore, Denied, Gate, Gated, Granted, Holder, Ingest,
@@ -32,6 +31,8 @@ pub use outbox::{
 };
 
 pub use sealed::{SealedPage, SealedPlace, SealedRecord, SealedStore};
+
+pub use wake::{Wake, WakeSink, Watcher};
 
 /// How long messages, responses and what became of replies are kept, in milliseconds.
 pub const KEEP_MS: u64 = 24 * 60 * 60 * 1000;
@@ -70,43 +71,8 @@ pub enum StoreError {
     Format(#[from] FormatError),
 }
 
-/// What the store tells a replica about a user it watches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wake {
-    /// A message was stored; `before` is the instant of the one before it (or the epoch), so that a
-    /// reader knows whether it misses any.
-    Message {
-        /// Instant of the message before.
-        before: crate::domain::timestamp::Timestamp,
-        /// The message.
-        record: crate::domain::message::StoredRecord,
-    },
-    /// What became of a reply, as the JSON of a frame. Not stored: sockets that are open get it.
-    Delivery(String),
-    /// Wakes may have been lost: read again.
-    Resync,
-    /// This socket's place was given to a newer one.
-    Evicted(String),
-    /// The session is gone.
-    SessionGone,
-    /// The operator closes the user's sockets; their clients may come back at once.
-    Disconnected,
-    /// The user is not watched any more, though nobody ended it: watch again.
-    WatchLost,
-}
-
-/// Receives wakes, in order for each user. Called from the store's own task: it must not block.
-pub type WakeSink = Arc<dyn Fn(&UserId, Wake) + Send + Sync>;
-
 /// Is told of each call of the store: which, how long it took, and whether it was answered.
 pub type CallObserver = Arc<dyn Fn(&'static str, Duration, bool) + Send + Sync>;
-
-/// What asking a store found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ping {
-    /// How long it took what was published to be heard here; `None` if it was not heard, so that wakes do not come.
-    pub round_trip: Option<Duration>,
-}
 
 /// Everything the relay needs of its store.
 #[async_trait::async_trait]
@@ -131,9 +97,12 @@ pub trait Store:
     /// A handle for one worker thread, which may have a connection of its own. All handles are the same store.
     fn for_worker(&self) -> Arc<dyn Store>;
 
-    /// Whether the store answers, has records of a format for this relay, and whether its wakes are heard. A new store
-    /// is given this relay's format.
-    async fn ping(&self) -> Result<Ping, StoreError>;
+    /// What tells `sink` of users. Made for one worker thread too, by its own handle: a connection that it needs is
+    /// driven by the thread that uses it first.
+    fn watcher(&self, sink: WakeSink) -> Box<dyn Watcher>;
+
+    /// Whether the store answers and has records of a format for this relay. A new store is given this relay's format.
+    async fn ping(&self) -> Result<(), StoreError>;
 
     /// Has every call told from now on, by all handles. The first observer stays.
     fn observe(&self, observer: CallObserver);

@@ -67,7 +67,7 @@ impl Heart {
             host: shared.host_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: u64::try_from(shared.uptime().as_millis()).unwrap_or(u64::MAX),
-            sockets: shared.hub.sockets() as u64,
+            sockets: shared.hubs.sockets() as u64,
             is_draining: shared.shutdown.is_draining(),
         }
     }

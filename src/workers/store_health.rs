@@ -32,21 +32,13 @@ pub async fn run(relay: Relay) {
 pub async fn check(relay: &Relay) -> Result<(), StoreError> {
     let answer = relay.store.ping().await;
     let is_news = relay.shared.store_health.set(answer.is_ok());
-    if let Ok(ping) = &answer
-        && relay.shared.store_health.set_round_trip(ping.round_trip)
-    {
-        match ping.round_trip {
-            Some(_) => tracing::info!("what is published is heard again"),
-            None => tracing::error!("what is published is not heard: sockets are not woken; not ready until they are"),
-        }
-    }
     match &answer {
-        Ok(_) if is_news => tracing::info!("the store is reachable"),
+        Ok(()) if is_news => tracing::info!("the store is reachable"),
         Err(StoreError::Format(_)) => {}
         Err(error) if is_news => {
             tracing::error!(%error, "the store is away; requests are answered 503 until it is back")
         }
         _ => {}
     }
-    answer.map(drop)
+    answer
 }

@@ -4,13 +4,14 @@ pub mod protocol;
 mod pump;
 pub mod session;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_ws::{MessageStream, Session};
 
 use crate::domain::ids::SocketId;
 use crate::domain::timestamp::Timestamp;
-use crate::hub::ListenerKind;
+use crate::hub::{Hub, ListenerKind};
 use crate::services::Relay;
 use crate::services::authenticate::Caller;
 use crate::services::error::Error;
@@ -28,17 +29,19 @@ const MAX_FRAME: usize = 1024 * 1024;
 /// Most messages of one read.
 const PAGE: usize = 50;
 
-/// Takes a place for a socket that asks for an upgrade, and sets it going. On an error the upgrade is refused.
+/// Takes a place for a socket that asks for an upgrade, and sets it going on this thread, of which `hub` is. On an error the upgrade is
+/// refused.
 ///
 /// The order matters: listen first, then read. What is stored in between is heard, what was stored before is read.
 pub async fn open(
     relay: Relay,
+    hub: &Arc<Hub>,
     caller: Caller,
     since: Option<Timestamp>,
     session: Session,
     frames: MessageStream,
 ) -> Result<(), Error> {
-    let listener = relay.shared.hub.join(caller.user, ListenerKind::Socket);
+    let listener = hub.join(caller.user, ListenerKind::Socket);
     listener.live(WATCH_TIMEOUT).await;
     listener.forget();
     let mut lease = SocketLease {

@@ -186,17 +186,18 @@ async fn replies_are_delivered_wherever_their_users_are_kept() {
     let frames = Arc::new(Mutex::new(HashMap::new()));
     let heard = frames.clone();
     let sink = move |user: &UserId, wake| {
-        if let Wake::Delivery(frame) = wake {
+        if let Wake::Delivery(frame) = Arc::unwrap_or_clone(wake) {
             heard.lock().unwrap().insert(*user, frame);
         }
     };
-    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:", Arc::new(sink)));
+    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:"));
+    let watcher = store.watcher(Arc::new(sink));
     let bots = join_all((0..USERS).map(|_| Bot::new(&store))).await;
     let masters: HashSet<_> = bots.iter().map(|bot| cluster.node_of(&bot.session.user.to_string()).port()).collect();
     assert_eq!(masters.len(), 3, "every master holds users");
     let mut replies = HashMap::new();
     for bot in &bots {
-        store.watch(&bot.session.user).await.unwrap();
+        watcher.watch(&bot.session.user).await.unwrap();
         bot.is_asked("a").await;
         let (id, outcome) = bot.reply_with("x", |_| {}).await;
         assert!(matches!(outcome, ReplyOutcome::Stored(_)), "{outcome:?}");
@@ -250,7 +251,7 @@ async fn replies_are_delivered_wherever_their_users_are_kept() {
 async fn sessions_are_listed_and_found_wherever_they_are_kept() {
     let cluster = RedisCluster::start().await;
     let target = RedisTarget::parse(&cluster.url()).unwrap();
-    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:", Arc::new(|_, _| {})));
+    let store: Arc<dyn Store> = Arc::new(RedisStore::new(target, "chaos:"));
     let bots = join_all((0..USERS).map(|_| Bot::new(&store))).await;
     let masters: HashSet<_> = bots.iter().map(|bot| cluster.node_of(&bot.session.user.to_string()).port()).collect();
     assert_eq!(masters.len(), 3, "every master holds users");

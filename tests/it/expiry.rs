@@ -58,7 +58,7 @@ fn assert_all_end(server: &RedisServer, keys: &[&str]) {
 
 /// The store's own records of platforms, without a platform.
 fn store(server: &RedisServer) -> Arc<dyn Store> {
-    Arc::new(RedisStore::new(RedisTarget::parse(&server.url()).unwrap(), "chaos:", Arc::new(|_, _| {})))
+    Arc::new(RedisStore::new(RedisTarget::parse(&server.url()).unwrap(), "chaos:"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

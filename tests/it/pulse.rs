@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub fn store_of(setup: &Setup) -> Arc<dyn Store> {
     let target = RedisTarget::parse(setup.variable("REDIS_URL").unwrap()).unwrap();
     let prefix = setup.variable("CHAOS_REDIS_PREFIX").unwrap();
-    Arc::new(RedisStore::new(target, prefix, Arc::new(|_, _| {})))
+    Arc::new(RedisStore::new(target, prefix))
 }
 
 /// Waits until the pulse is as it should be.

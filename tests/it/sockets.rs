@@ -1,6 +1,5 @@
 //! WebSockets: their places, their answers, their end, and what a slow or absent peer costs.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos_relay::store::operator::DirectoryStore as _;
@@ -327,7 +326,7 @@ async fn the_operator_sees_where_sockets_are_and_closes_them_on_every_replica() 
     let server = RedisServer::start();
     let [a, b] = Setup::on_server(&server).start_many().await;
     let target = RedisTarget::parse(&server.url()).unwrap();
-    let store = RedisStore::new(target, "chaos:", Arc::new(|_, _| {}));
+    let store = RedisStore::new(target, "chaos:");
     let client = Client::register(&a).await;
     let bystander = Client::register(&b).await;
     let user = client.user_id.parse().unwrap();

@@ -47,7 +47,7 @@ impl Relay {
         let replica = self.shared.replica_name().to_string();
         // Of itself a replica knows better than its last heartbeat.
         let others = pulse.replicas.iter().filter(|status| status.info.id != replica);
-        let sockets = others.map(|status| status.info.sockets).sum::<u64>() + self.shared.hub.sockets() as u64;
+        let sockets = others.map(|status| status.info.sockets).sum::<u64>() + self.shared.hubs.sockets() as u64;
         let (store, uptime) = (self.store.kind(), self.shared.uptime());
         Ok(Overview { pulse, deliveries, recent, store, store_time, sockets, replica, uptime })
     }

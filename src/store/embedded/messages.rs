@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::domain::timestamp::Timestamp;
     use crate::store::embedded::testing::{Client, Lab, START, WIDE, channel, json_of};
-    use crate::store::{AcceptedReply, ChannelStore as _, KEEP_MS, MAX_MESSAGES, SocketStore as _};
+    use crate::store::{AcceptedReply, ChannelStore as _, KEEP_MS, MAX_MESSAGES};
 
     async fn page(lab: &Lab, client: &Client, since: Since, count: usize) -> Page {
         lab.store.poll_messages(&client.gate(), since, count).await.unwrap().unwrap().value
@@ -334,9 +334,9 @@ mod tests {
         let lab = Lab::new();
         let client = lab.channel("c").await;
         lab.accepted(&client, "c").await;
-        lab.store.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         let at = lab.accepted(&client, "c").await;
-        lab.store.unwatch(&client.user).await.unwrap();
+        lab.watcher.unwatch(&client.user).await.unwrap();
         lab.accepted(&client, "c").await;
         let wakes = lab.take_wakes();
         let [(user, Wake::Message { before, record })] = &wakes[..] else { panic!("{wakes:?}") };

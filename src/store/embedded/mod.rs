@@ -34,24 +34,26 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod values;
+mod watcher;
 mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
 use redb::StorageError;
 
 pub use open::OpenError;
 
-use super::{CallObserver, CounterStore, Denied, Gate, Gated, Granted, LimitUse, Ping, Store, StoreError, WakeSink};
+use super::{CallObserver, CounterStore, Denied, Gate, Gated, Granted, LimitUse, Store, StoreError, WakeSink, Watcher};
 use crate::domain::ids::MessageId;
 use crate::domain::limit::LimitStatus;
 use keys::Owned;
 use shared::{Clock, Shared};
 use tables::{Snapshot, Tx, View};
 use values::{Writing, expires};
+use watcher::EmbeddedWatcher;
 use writer::{Timing, Writer};
 
 /// How long what a probe wrote is kept, in milliseconds: longer than reading it back takes.
@@ -105,9 +107,9 @@ pub struct EmbeddedStore {
     writer: Arc<Writer>,
 }
 
-/// Opens the store in `directory`, which is made if it is missing. Wakes of watched users go to `sink`.
-pub fn open(directory: &Path, sink: WakeSink) -> Result<Arc<EmbeddedStore>, OpenError> {
-    open_with(directory, sink, Arc::new(system_micros), Timing::default())
+/// Opens the store in `directory`, which is made if it is missing.
+pub fn open(directory: &Path) -> Result<Arc<EmbeddedStore>, OpenError> {
+    open_with(directory, Arc::new(system_micros), Timing::default())
 }
 
 fn system_micros() -> u64 {
@@ -115,9 +117,9 @@ fn system_micros() -> u64 {
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn open_with(directory: &Path, sink: WakeSink, clock: Clock, timing: Timing) -> Result<Arc<EmbeddedStore>, OpenError> {
+fn open_with(directory: &Path, clock: Clock, timing: Timing) -> Result<Arc<EmbeddedStore>, OpenError> {
     let database = open::open_database(directory)?;
-    let shared = Arc::new(Shared::new(directory.to_owned(), database, clock, sink));
+    let shared = Arc::new(Shared::new(directory.to_owned(), database, clock));
     listing::adopt_all(&shared);
     let writer = Arc::new(Writer::start(shared.clone(), timing).map_err(OpenError::Writer)?);
     Ok(Arc::new_cyclic(|this| EmbeddedStore { this: this.clone(), shared, writer }))
@@ -202,10 +204,13 @@ impl Store for EmbeddedStore {
         self.this.upgrade().expect("a store is only ever made inside an Arc, and is borrowed here")
     }
 
-    async fn ping(&self) -> Result<Ping, StoreError> {
+    fn watcher(&self, sink: WakeSink) -> Box<dyn Watcher> {
+        Box::new(EmbeddedWatcher { shared: self.shared.clone(), sink })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
         if self.writer.is_alive() && self.shared.is_open() {
-            // Wakes are calls within the process.
-            Ok(Ping { round_trip: Some(Duration::ZERO) })
+            Ok(())
         } else {
             Err(StoreError::Away("the store is closed".to_owned()))
         }
@@ -263,6 +268,8 @@ impl Drop for EmbeddedStore {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::testing::{Lab, START};
     use super::*;
     use crate::store::{MessageStore as _, SessionStore as _, Since, Wake};
@@ -293,12 +300,11 @@ mod tests {
     async fn a_closed_store_answers_that_it_is_away_and_frees_the_directory() {
         let lab = Lab::new();
         let client = lab.session().await;
-        let sink: WakeSink = Arc::new(|_, _| {});
-        assert!(matches!(open(lab.directory.path(), sink.clone()), Err(OpenError::InUse(_))));
+        assert!(matches!(open(lab.directory.path()), Err(OpenError::InUse(_))));
         lab.store.ping().await.unwrap();
         lab.store.close().await;
         lab.store.close().await;
-        let again = open_with(lab.directory.path(), sink, Arc::new(|| START * 1000), Timing::default()).unwrap();
+        let again = open_with(lab.directory.path(), Arc::new(|| START * 1000), Timing::default()).unwrap();
         assert!(matches!(lab.store.ping().await, Err(StoreError::Away(_))));
         assert!(matches!(lab.store.find_session(&client.api_key).await, Err(StoreError::Away(_))));
         assert!(matches!(lab.store.touch_session(&client.user).await, Err(StoreError::Away(_))));
@@ -312,9 +318,17 @@ mod tests {
         let client = lab.channel("c").await;
         let handle = lab.store.for_worker();
         assert_eq!(handle.kind(), "embedded");
-        handle.watch(&client.user).await.unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = heard.clone();
+        let watcher = handle.watcher(Arc::new(move |user, _| hears.lock().unwrap().push(*user)));
+        watcher.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         lab.accepted(&client, "c").await;
+        assert_eq!(*heard.lock().unwrap(), [client.user]);
         assert!(matches!(lab.take_wakes()[..], [(user, Wake::Message { .. })] if user == client.user));
+        drop(watcher);
+        lab.accepted(&client, "c").await;
+        assert_eq!((heard.lock().unwrap().len(), lab.take_wakes().len()), (1, 1));
     }
 
     #[tokio::test]

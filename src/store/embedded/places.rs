@@ -1,10 +1,11 @@
 //! Places of sockets and who is watched, in memory: both end with the process.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::domain::ids::UserId;
 use crate::store::operator::OpenSocket;
-use crate::store::{SOCKET_LEASE_MS, SocketLease};
+use crate::store::{SOCKET_LEASE_MS, SocketLease, WakeSink};
 
 /// A claim to a place, answered.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,12 +16,12 @@ pub(super) struct Claimed {
     pub(super) evicted: Vec<String>,
 }
 
-/// The places that are taken, and the users that are watched.
+/// The places that are taken, and who is told of which users.
 #[derive(Default)]
 pub(super) struct Sockets {
     /// Places of each user with the end of their leases in milliseconds. Places sort by age.
     places: HashMap<UserId, BTreeMap<String, u64>>,
-    watched: HashSet<UserId>,
+    watched: HashMap<UserId, Vec<WakeSink>>,
     /// Age of the newest place, in microseconds since the epoch. No two are of the same age.
     newest: u64,
 }
@@ -80,16 +81,35 @@ impl Sockets {
         });
     }
 
-    pub(super) fn watch(&mut self, user: &UserId) {
-        self.watched.insert(*user);
+    pub(super) fn watch(&mut self, user: &UserId, sink: &WakeSink) {
+        let sinks = self.watched.entry(*user).or_default();
+        if !sinks.iter().any(|other| Arc::ptr_eq(other, sink)) {
+            // Most users are watched by one.
+            sinks.reserve_exact(1);
+            sinks.push(sink.clone());
+        }
     }
 
-    pub(super) fn unwatch(&mut self, user: &UserId) {
-        self.watched.remove(user);
+    pub(super) fn unwatch(&mut self, user: &UserId, sink: &WakeSink) {
+        if let Some(sinks) = self.watched.get_mut(user) {
+            sinks.retain(|other| !Arc::ptr_eq(other, sink));
+            if sinks.is_empty() {
+                self.watched.remove(user);
+            }
+        }
     }
 
-    pub(super) fn is_watched(&self, user: &UserId) -> bool {
-        self.watched.contains(user)
+    /// Ends all that is watched for this sink.
+    pub(super) fn forget_sink(&mut self, sink: &WakeSink) {
+        self.watched.retain(|_, sinks| {
+            sinks.retain(|other| !Arc::ptr_eq(other, sink));
+            !sinks.is_empty()
+        });
+    }
+
+    /// Who is told of this user.
+    pub(super) fn sinks(&self, user: &UserId) -> Vec<WakeSink> {
+        self.watched.get(user).cloned().unwrap_or_default()
     }
 }
 
@@ -145,5 +165,23 @@ mod tests {
         assert_eq!(sockets.places.len(), 1);
         sockets.drop_lapsed(1001 + SOCKET_LEASE_MS);
         assert!(sockets.places.is_empty());
+    }
+
+    #[test]
+    fn each_sink_is_told_of_its_own_users_until_it_goes() {
+        let (mut sockets, users) = (Sockets::default(), [UserId::random(), UserId::random()]);
+        let [one, other]: [WakeSink; 2] = std::array::from_fn(|_| -> WakeSink { Arc::new(|_, _| {}) });
+        let told = |sockets: &Sockets| users.map(|user| sockets.sinks(&user).len());
+        sockets.watch(&users[0], &one);
+        sockets.watch(&users[0], &one);
+        sockets.watch(&users[0], &other);
+        sockets.watch(&users[1], &one);
+        assert_eq!(told(&sockets), [2, 1]);
+        sockets.unwatch(&users[0], &one);
+        assert!(Arc::ptr_eq(&sockets.sinks(&users[0])[0], &other));
+        sockets.forget_sink(&other);
+        assert_eq!(told(&sockets), [0, 1]);
+        sockets.unwatch(&users[1], &one);
+        assert!(sockets.watched.is_empty());
     }
 }

@@ -118,8 +118,7 @@ mod tests {
     use crate::domain::signing::NONCE_LIFE_MS;
     use crate::store::embedded::testing::{Lab, START};
     use crate::store::{
-        ChannelStore as _, Denied, MessageStore as _, PutChannel, SESSION_LIFE_MS, Since, SocketStore as _,
-        TOUCH_AFTER_MS,
+        ChannelStore as _, Denied, MessageStore as _, PutChannel, SESSION_LIFE_MS, Since, TOUCH_AFTER_MS,
     };
 
     #[tokio::test]
@@ -197,7 +196,7 @@ mod tests {
         let lab = Lab::new();
         let client = lab.channel("c").await;
         lab.accepted(&client, "c").await;
-        lab.store.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         assert!(lab.store.delete_session(&client.user).await.unwrap());
         assert_eq!(lab.take_wakes(), [(client.user, Wake::SessionGone)]);
         assert!(!lab.store.delete_session(&client.user).await.unwrap());

@@ -13,7 +13,7 @@ use super::pulse::PulseMemory;
 use super::tables::{Snapshot, Tx};
 use super::{Fault, storage_fault};
 use crate::domain::ids::UserId;
-use crate::store::{CallObserver, StoreError, Wake, WakeSink};
+use crate::store::{CallObserver, StoreError, Wake};
 
 /// Gives the present in microseconds since the epoch.
 pub(super) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -25,7 +25,6 @@ pub(super) struct Shared {
     database: RwLock<Option<Database>>,
     is_closed: std::sync::atomic::AtomicBool,
     clock: Clock,
-    sink: WakeSink,
     sockets: Mutex<Sockets>,
     pulse: Mutex<PulseMemory>,
     commits: AtomicU64,
@@ -34,13 +33,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(directory: PathBuf, database: Database, clock: Clock, sink: WakeSink) -> Self {
+    pub(super) fn new(directory: PathBuf, database: Database, clock: Clock) -> Self {
         Self {
             directory,
             database: RwLock::new(Some(database)),
             is_closed: false.into(),
             clock,
-            sink,
             sockets: Mutex::default(),
             pulse: Mutex::default(),
             commits: AtomicU64::new(0),
@@ -116,15 +114,16 @@ impl Shared {
     /// Wakes whoever watches, in order, and forgets the sockets of sessions that are gone.
     pub(super) fn wake_all(&self, wakes: Vec<(UserId, Wake)>) {
         for (user, wake) in wakes {
-            let is_watched = {
+            let sinks = {
                 let mut sockets = self.sockets();
                 if wake == Wake::SessionGone {
                     sockets.forget(&user);
                 }
-                sockets.is_watched(&user)
+                sockets.sinks(&user)
             };
-            if is_watched {
-                (self.sink)(&user, wake);
+            let wake = Arc::new(wake);
+            for sink in sinks {
+                sink(&user, wake.clone());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Sockets: their places, the pages they start from, and watching users.
+//! Sockets: their places, and the pages they start from.
 
 use async_trait::async_trait;
 
@@ -44,16 +44,6 @@ impl SocketStore for EmbeddedStore {
         self.shared.sockets().release(user, place);
         Ok(())
     }
-
-    async fn watch(&self, user: &UserId) -> Result<(), StoreError> {
-        self.shared.sockets().watch(user);
-        Ok(())
-    }
-
-    async fn unwatch(&self, user: &UserId) -> Result<(), StoreError> {
-        self.shared.sockets().unwatch(user);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -96,7 +86,7 @@ mod tests {
     async fn the_oldest_socket_beyond_the_cap_is_told_to_go() {
         let lab = Lab::new();
         let client = lab.session().await;
-        lab.store.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         let first = held(&lab, &client, None, 2).await;
         let second = held(&lab, &client, None, 2).await;
         let third = held(&lab, &client, None, 2).await;
@@ -112,7 +102,7 @@ mod tests {
     async fn a_place_that_was_not_renewed_is_free() {
         let lab = Lab::new();
         let client = lab.session().await;
-        lab.store.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         let old = held(&lab, &client, None, 1).await;
         lab.advance(SOCKET_LEASE_MS + 1);
         let new = held(&lab, &client, None, 1).await;
@@ -136,7 +126,7 @@ mod tests {
     async fn a_deleted_session_has_no_places() {
         let lab = Lab::new();
         let client = lab.session().await;
-        lab.store.watch(&client.user).await.unwrap();
+        lab.watcher.watch(&client.user).await.unwrap();
         let place = held(&lab, &client, None, 1).await;
         lab.store.delete_session(&client.user).await.unwrap();
         assert_eq!(hold(&lab, &client, Some(&place), 1).await, SocketOutcome::NoSession);

@@ -22,7 +22,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::{
     ChannelRecord, ChannelStore as _, Delivery, DeliveryRequest, DueChannel, Gate, Ingest, IngestOutcome, LimitUse,
     MessageStore as _, NewSession, OutboxStore as _, PutChannel, ReplyOutcome, ReplyRecord, Secret, SessionStore as _,
-    Settlement, Taken, Wake,
+    Settlement, Store as _, Taken, Wake, Watcher,
 };
 
 /// More than any test uses.
@@ -54,6 +54,8 @@ impl Drop for Directory {
 /// A store whose clock stands still until it is set, and what it woke.
 pub(super) struct Lab {
     pub(super) store: Arc<EmbeddedStore>,
+    /// Tells of users what [`Lab::take_wakes`] gives.
+    pub(super) watcher: Box<dyn Watcher>,
     clock: Arc<AtomicU64>,
     wakes: Arc<Mutex<Vec<(UserId, Wake)>>>,
     pub(super) directory: Directory,
@@ -66,17 +68,26 @@ impl Lab {
 
     pub(super) fn with_timing(timing: Timing) -> Self {
         let (directory, clock) = (Directory::new(), Arc::new(AtomicU64::new(START)));
-        let wakes = Arc::default();
-        let store = open(&directory, &clock, &wakes, timing);
-        Self { store, clock, wakes, directory }
+        Self::open(directory, clock, timing)
     }
 
     /// The same store after it was dropped and opened again.
     pub(super) fn reopen(self) -> Self {
-        let Self { store, clock, wakes, directory } = self;
-        drop(store);
-        let store = open(&directory, &clock, &wakes, Timing::default());
-        Self { store, clock, wakes, directory }
+        let Self { store, watcher, clock, directory, .. } = self;
+        drop((watcher, store));
+        Self::open(directory, clock, Timing::default())
+    }
+
+    fn open(directory: Directory, clock: Arc<AtomicU64>, timing: Timing) -> Self {
+        let now = clock.clone();
+        // Tests sweep when they want to.
+        let timing = Timing { sweep: Duration::from_secs(24 * 60 * 60), ..timing };
+        let now = Arc::new(move || now.load(Ordering::SeqCst) * 1000);
+        let store = open_with(directory.path(), now, timing).unwrap();
+        let wakes: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = wakes.clone();
+        let sink = move |user: &UserId, wake| heard.lock().unwrap().push((*user, Arc::unwrap_or_clone(wake)));
+        Self { watcher: store.watcher(Arc::new(sink)), store, clock, wakes, directory }
     }
 
     pub(super) fn set_clock(&self, millis: u64) {
@@ -213,20 +224,6 @@ impl Lab {
         let answer = self.store.append_reply(&client.gate(), &reply).await.unwrap();
         (answer.unwrap().value, record)
     }
-}
-
-fn open(
-    directory: &Directory,
-    clock: &Arc<AtomicU64>,
-    wakes: &Arc<Mutex<Vec<(UserId, Wake)>>>,
-    timing: Timing,
-) -> Arc<EmbeddedStore> {
-    let (clock, wakes) = (clock.clone(), wakes.clone());
-    let sink = move |user: &UserId, wake| wakes.lock().unwrap().push((*user, wake));
-    let clock = Arc::new(move || clock.load(Ordering::SeqCst) * 1000);
-    // Tests sweep when they want to.
-    let timing = Timing { sweep: Duration::from_secs(24 * 60 * 60), ..timing };
-    open_with(directory.path(), Arc::new(sink), clock, timing).unwrap()
 }
 
 /// Somebody with a session.

@@ -14,7 +14,6 @@ mod history;
 mod key_browser;
 mod keys;
 mod kinds;
-mod listener;
 mod listing;
 mod messages;
 mod outbox;
@@ -24,6 +23,7 @@ mod sealed;
 mod session_lists;
 mod sessions;
 mod sockets;
+mod watcher;
 mod writes;
 
 use std::sync::Arc;
@@ -33,18 +33,18 @@ use redis::Value;
 
 pub use connection::{InvalidPem, InvalidRedisUrl, RedisCertificates, RedisTarget};
 
-use super::{CallObserver, FORMAT, Ping, Store, StoreError, WakeSink};
+use super::{CallObserver, FORMAT, Store, StoreError, WakeSink, Watcher};
 use connection::{Link, Route};
 use format::Agreement;
 use keys::Keys;
-use listener::Listener;
+use watcher::RedisWatcher;
 use writes::Writes;
 
 /// How long the key of a probe lives if it is not deleted, in milliseconds.
 const PROBE_LIFE_MS: u64 = 10_000;
 
-/// The store on Redis. [`Store::for_worker`] gives each worker thread a connection of its own; the
-/// connection that listens for wakes is one for the whole replica.
+/// The store on Redis. [`Store::for_worker`] gives each worker thread connections of its own, and
+/// [`Store::watcher`] one that listens for wakes.
 pub struct RedisStore {
     route: Route,
     keys: Keys,
@@ -52,28 +52,26 @@ pub struct RedisStore {
     link: Arc<Link>,
     /// For what a caller is told about once it is done.
     writes: Writes,
-    listener: Arc<Listener>,
 }
 
 impl RedisStore {
     /// A store that connects when it is first used. `prefix` starts every key, so that a server may be
-    /// shared; wakes of watched users go to `sink`.
-    pub fn new(target: RedisTarget, prefix: &str, sink: WakeSink) -> Self {
-        Self::of_format(FORMAT, target, prefix, sink)
+    /// shared.
+    pub fn new(target: RedisTarget, prefix: &str) -> Self {
+        Self::of_format(FORMAT, target, prefix)
     }
 
     /// The same as a relay with another [`FORMAT`] has it.
-    pub fn of_format(format: u64, target: RedisTarget, prefix: &str, sink: WakeSink) -> Self {
+    pub fn of_format(format: u64, target: RedisTarget, prefix: &str) -> Self {
         let keys = Keys::new(prefix);
         let format = Arc::new(Agreement::new(&keys, format));
         let route = Route::new(target, format.clone());
-        let listener = Arc::new(Listener::new(&route, &keys, format.clone(), sink));
-        Self::with_links(route, keys, format, listener)
+        Self::with_links(route, keys, format)
     }
 
-    fn with_links(route: Route, keys: Keys, format: Arc<Agreement>, listener: Arc<Listener>) -> Self {
+    fn with_links(route: Route, keys: Keys, format: Arc<Agreement>) -> Self {
         let link = Arc::new(Link::new(&route));
-        Self { writes: Writes::new(&route, &link), route, keys, format, link, listener }
+        Self { writes: Writes::new(&route, &link), route, keys, format, link }
     }
 }
 
@@ -84,20 +82,22 @@ impl Store for RedisStore {
     }
 
     fn for_worker(&self) -> Arc<dyn Store> {
-        Arc::new(Self::with_links(self.route.clone(), self.keys.clone(), self.format.clone(), self.listener.clone()))
+        Arc::new(Self::with_links(self.route.clone(), self.keys.clone(), self.format.clone()))
     }
 
-    async fn ping(&self) -> Result<Ping, StoreError> {
-        // The connection that listens has no other calls by which a silent end would show.
-        let asked = async { tokio::join!(self.link.agree_on_format(), self.link.check(), self.listener.link.check()) };
-        let ((agreed, called, heard), ()) = tokio::join!(asked, self.route.look_after());
-        match agreed.and(called).and(heard) {
-            Ok(()) => Ok(Ping { round_trip: self.listener.echo(&self.keys, &self.link).await }),
+    fn watcher(&self, sink: WakeSink) -> Box<dyn Watcher> {
+        Box::new(RedisWatcher::new(&self.route, &self.keys, self.format.clone(), self.link.clone(), sink))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let asked = async { tokio::join!(self.link.agree_on_format(), self.link.check()) };
+        let ((agreed, called), ()) = tokio::join!(asked, self.route.look_after());
+        match agreed.and(called) {
             Err(error @ StoreError::Away(_)) => {
                 self.format.forget();
                 Err(self.link.diagnose().await.map_or(error, StoreError::Away))
             }
-            Err(error) => Err(error),
+            answer => answer,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Places of sockets and wakes on Redis.
+//! Places of sockets on Redis.
 
 use async_trait::async_trait;
 
@@ -45,16 +45,5 @@ impl SocketStore for RedisStore {
         let mut remove = redis::cmd("ZREM");
         remove.arg(self.keys.sockets(user)).arg(place);
         self.link.command(&remove).await.map(drop)
-    }
-
-    async fn watch(&self, user: &UserId) -> Result<(), StoreError> {
-        // Noted first: should the connection break right after the confirmation, that is told.
-        self.listener.watched.change(|watched| watched.insert(*user));
-        self.listener.link.subscribe(&self.keys.wake(user), true).await
-    }
-
-    async fn unwatch(&self, user: &UserId) -> Result<(), StoreError> {
-        self.listener.watched.change(|watched| watched.remove(user));
-        self.listener.link.subscribe(&self.keys.wake(user), false).await
     }
 }

@@ -23,7 +23,7 @@ use crate::support::relay::{Setup, data_dir};
 /// The store of a deployment on Redis, as another replica would open it.
 fn store_of(setup: &Setup) -> Arc<dyn Store> {
     let target = RedisTarget::parse(setup.variable("REDIS_URL").unwrap()).unwrap();
-    Arc::new(RedisStore::new(target, setup.variable("CHAOS_REDIS_PREFIX").unwrap(), Arc::new(|_, _| {})))
+    Arc::new(RedisStore::new(target, setup.variable("CHAOS_REDIS_PREFIX").unwrap()))
 }
 
 /// What names a reply to the store.
@@ -160,7 +160,7 @@ async fn a_reply_that_failed_is_sent_again_from_the_embedded_store() {
     // The file is one process's at a time.
     a.signal("TERM");
     assert!(a.ended().await);
-    let store: Arc<dyn Store> = embedded::open(dir.path(), Arc::new(|_, _| {})).unwrap();
+    let store: Arc<dyn Store> = embedded::open(dir.path()).unwrap();
     assert_eq!(Named::new(&agent, &line, &id).is_redriven(&store).await, RedriveOutcome::Redriven);
     store.close().await;
     drop(store);

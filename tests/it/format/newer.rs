@@ -85,7 +85,7 @@ async fn fields_of_a_reply_that_are_not_known_do_not_keep_it_from_being_delivere
 async fn what_a_newer_replica_says_of_itself_is_shown_as_far_as_it_is_known() {
     let server = RedisServer::start();
     let target = RedisTarget::parse(&server.url()).unwrap();
-    let store = RedisStore::new(target, "chaos:", std::sync::Arc::new(|_, _| {}));
+    let store = RedisStore::new(target, "chaos:");
     let now = Timestamp::now().millis().to_string();
     let newer = json!({"zone": {"a": 1}, "host": "h", "version": "9.0.0", "uptime": 5, "sockets": 6, "draining": false, "format": 1});
     for (id, says) in [("aaaaaaaa", newer.to_string()), ("bbbbbbbb", "something else".to_owned())] {

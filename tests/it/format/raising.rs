@@ -1,7 +1,5 @@
 //! The first relay with a higher number, as stores of different numbers see it.
 
-use std::sync::Arc;
-
 use chaos_relay::store::operator::{Beat, Counts, PulseStore as _, ReplicaInfo};
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use chaos_relay::store::{FormatError, Store as _, StoreError};
@@ -11,7 +9,7 @@ use crate::support::redis;
 /// The store as a relay of this format has it.
 fn of_format(format: u64, prefix: &str) -> RedisStore {
     let target = RedisTarget::parse(&redis::shared().url()).unwrap();
-    RedisStore::of_format(format, target, prefix, Arc::new(|_, _| {}))
+    RedisStore::of_format(format, target, prefix)
 }
 
 fn named(prefix: &str) -> String {

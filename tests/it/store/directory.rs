@@ -256,7 +256,7 @@ async fn a_place_of_an_older_relay_names_no_replica(bench: Bench) {
 async fn disconnecting_frees_the_places_and_wakes_whoever_holds_them(bench: Bench) {
     let (session, other) = (bench.session().await, bench.session().await);
     for session in [&session, &other] {
-        bench.store.watch(&session.user).await.unwrap();
+        bench.watcher.watch(&session.user).await.unwrap();
     }
     held(&bench, &lease(&other, "aaaaaaaa")).await;
     for replica in ["aaaaaaaa", "bbbbbbbb"] {

@@ -329,7 +329,7 @@ async fn no_secret_is_in_anything_that_is_shown(bench: Bench) {
 
 /// A store on this server.
 fn on(url: &str) -> Arc<dyn Store> {
-    Arc::new(RedisStore::new(RedisTarget::parse(url).unwrap(), "chaos:", Arc::new(|_, _| {})))
+    Arc::new(RedisStore::new(RedisTarget::parse(url).unwrap(), "chaos:"))
 }
 
 /// How often a command was called.

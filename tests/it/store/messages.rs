@@ -13,7 +13,7 @@ use chaos_relay::store::{
 };
 use serde_json::json;
 
-use super::{AMPLE, Bench, contents, gate, ingest, json_of, message, on_both_stores};
+use super::{AMPLE, Bench, contents, gate, heard, ingest, json_of, message, on_both_stores, watching};
 
 on_both_stores! {
     a_message_reads_back_with_the_settings_of_its_moment,
@@ -27,6 +27,7 @@ on_both_stores! {
     a_repeat_is_recognised_per_channel,
     a_wake_names_the_message_before,
     a_watch_that_ended_wakes_nobody,
+    each_watcher_is_told_of_what_it_watches_itself,
     a_reply_is_read_as_a_response,
     a_reply_needs_the_users_own_channel,
     responses_ask_for_the_secret_when_they_should,
@@ -214,7 +215,7 @@ async fn a_repeat_is_recognised_per_channel(bench: Bench) {
 async fn a_wake_names_the_message_before(bench: Bench) {
     let (session, id) = bench.session_with_channel().await;
     let user = session.user;
-    bench.store.watch(&user).await.unwrap();
+    bench.watcher.watch(&user).await.unwrap();
     let first = bench.append(&user, &id, "first").await;
     let second = bench.append(&user, &id, "second").await;
     let wakes = bench.heard(&user, 2).await;
@@ -227,13 +228,30 @@ async fn a_wake_names_the_message_before(bench: Bench) {
 async fn a_watch_that_ended_wakes_nobody(bench: Bench) {
     let (session, id) = bench.session_with_channel().await;
     let (other, other_id) = bench.session_with_channel().await;
-    bench.store.watch(&session.user).await.unwrap();
-    bench.store.watch(&other.user).await.unwrap();
-    bench.store.unwatch(&session.user).await.unwrap();
+    bench.watcher.watch(&session.user).await.unwrap();
+    bench.watcher.watch(&other.user).await.unwrap();
+    bench.watcher.unwatch(&session.user).await.unwrap();
     bench.append(&session.user, &id, "unheard").await;
     bench.append(&other.user, &other_id, "heard").await;
     assert_eq!(bench.heard(&other.user, 1).await.len(), 1);
     assert_eq!(bench.heard(&session.user, 0).await, []);
+}
+
+async fn each_watcher_is_told_of_what_it_watches_itself(bench: Bench) {
+    let (session, id) = bench.session_with_channel().await;
+    let user = session.user;
+    let ((one, told_one), (other, told_other)) = (watching(&*bench.store), watching(&*bench.store));
+    one.watch(&user).await.unwrap();
+    other.watch(&user).await.unwrap();
+    for watcher in [&one, &other] {
+        assert!(watcher.echo().await.unwrap().is_some());
+    }
+    bench.append(&user, &id, "to both").await;
+    assert_eq!(heard(&told_one, &user, 1).await, heard(&told_other, &user, 1).await);
+    one.unwatch(&user).await.unwrap();
+    bench.append(&user, &id, "to the other").await;
+    assert_eq!(heard(&told_other, &user, 2).await.len(), 2);
+    assert_eq!(heard(&told_one, &user, 0).await.len(), 1);
 }
 
 async fn reply(

@@ -30,7 +30,7 @@ use chaos_relay::domain::timestamp::Timestamp;
 use chaos_relay::store::embedded;
 use chaos_relay::store::redis::{RedisStore, RedisTarget};
 use chaos_relay::store::{
-    ChannelRecord, Gate, Ingest, IngestOutcome, NewSession, PutChannel, Secret, SessionRecord, Store, Wake,
+    ChannelRecord, Gate, Ingest, IngestOutcome, NewSession, PutChannel, Secret, SessionRecord, Store, Wake, Watcher,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -41,10 +41,14 @@ use crate::support::{eventually, redis};
 /// Out of the way.
 const AMPLE: Limit = Limit::new(1_000_000, Duration::from_secs(60));
 
+/// What a watcher told.
+type Wakes = Arc<Mutex<Vec<(UserId, Wake)>>>;
+
 /// A store with nothing in it, and the wakes it sent.
 pub struct Bench {
     store: Arc<dyn Store>,
-    wakes: Arc<Mutex<Vec<(UserId, Wake)>>>,
+    watcher: Box<dyn Watcher>,
+    wakes: Wakes,
     _dir: Option<TempDir>,
     /// What the keys start with, on Redis.
     prefix: String,
@@ -54,7 +58,7 @@ impl Bench {
     fn redis() -> Self {
         let target = RedisTarget::parse(&redis::shared().url()).unwrap();
         let prefix = redis::fresh_prefix();
-        let bench = Self::make(None, |sink| Arc::new(RedisStore::new(target, &prefix, sink)));
+        let bench = Self::make(None, Arc::new(RedisStore::new(target, &prefix)));
         Self { prefix, ..bench }
     }
 
@@ -66,15 +70,13 @@ impl Bench {
 
     fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        Self::make(Some(dir), |sink| embedded::open(&path, sink).unwrap())
+        let store = embedded::open(dir.path()).unwrap();
+        Self::make(Some(dir), store)
     }
 
-    fn make(dir: Option<TempDir>, open: impl FnOnce(chaos_relay::store::WakeSink) -> Arc<dyn Store>) -> Self {
-        let wakes = Arc::new(Mutex::new(Vec::new()));
-        let heard = wakes.clone();
-        let store = open(Arc::new(move |user, wake| heard.lock().unwrap().push((*user, wake))));
-        Self { store, wakes, _dir: dir, prefix: String::new() }
+    fn make(dir: Option<TempDir>, store: Arc<dyn Store>) -> Self {
+        let (watcher, wakes) = watching(&*store);
+        Self { store, watcher, wakes, _dir: dir, prefix: String::new() }
     }
 
     async fn session(&self) -> SessionRecord {
@@ -110,17 +112,30 @@ impl Bench {
 
     /// The wakes of a user but for resynchronisations, once there are so many.
     async fn heard(&self, user: &UserId, count: usize) -> Vec<Wake> {
-        eventually("the wakes come", || async {
-            let wakes = self.wakes.lock().unwrap();
-            let heard: Vec<_> = wakes
-                .iter()
-                .filter(|(to, wake)| to == user && *wake != Wake::Resync)
-                .map(|(_, wake)| wake.clone())
-                .collect();
-            (heard.len() >= count).then_some(heard)
-        })
-        .await
+        heard(&self.wakes, user, count).await
     }
+}
+
+/// A watcher, and what it tells.
+fn watching(store: &dyn Store) -> (Box<dyn Watcher>, Wakes) {
+    let wakes = Wakes::default();
+    let told = wakes.clone();
+    let sink = move |user: &UserId, wake| told.lock().unwrap().push((*user, Arc::unwrap_or_clone(wake)));
+    (store.watcher(Arc::new(sink)), wakes)
+}
+
+/// The wakes of a user but for resynchronisations, once there are so many.
+async fn heard(wakes: &Wakes, user: &UserId, count: usize) -> Vec<Wake> {
+    eventually("the wakes come", || async {
+        let wakes = wakes.lock().unwrap();
+        let heard: Vec<_> = wakes
+            .iter()
+            .filter(|(to, wake)| to == user && *wake != Wake::Resync)
+            .map(|(_, wake)| wake.clone())
+            .collect();
+        (heard.len() >= count).then_some(heard)
+    })
+    .await
 }
 
 fn new_session(user: &UserId) -> NewSession {

@@ -328,7 +328,7 @@ async fn a_dropped_reply_is_told_of_and_gone(bench: Bench) {
     let bot = Bot::new(&bench.store).await;
     bot.hears("a").await;
     let id = bot.ends("a", retry(LONG, "")).await;
-    bench.store.watch(&bot.session.user).await.unwrap();
+    bench.watcher.watch(&bot.session.user).await.unwrap();
     assert_eq!(bot.drops(&id).await, DropOutcome::Dropped);
     let [Wake::Delivery(frame)] = &bench.heard(&bot.session.user, 1).await[..] else { panic!("one frame") };
     let expected = json!({"type": "delivery", "responseId": id.to_string(), "channelId": bot.id.as_str(),
@@ -345,7 +345,7 @@ async fn a_failed_reply_that_is_dropped_keeps_its_reason(bench: Bench) {
     let bot = Bot::new(&bench.store).await;
     bot.hears("a").await;
     let id = bot.ends("a", failed("bot was blocked")).await;
-    bench.store.watch(&bot.session.user).await.unwrap();
+    bench.watcher.watch(&bot.session.user).await.unwrap();
     assert_eq!(bot.drops(&id).await, DropOutcome::Dropped);
     bot.has_status(&id, "failed", 1, Some("bot was blocked")).await;
     assert_eq!((counts(&bench).await, bench.store.find_delivery(&id).await.unwrap()), ((0, 0, 0), None));

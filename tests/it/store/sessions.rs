@@ -132,7 +132,7 @@ async fn the_first_deployment_key_stays(bench: Bench) {
 async fn a_deleted_session_takes_all_it_owns_along(bench: Bench) {
     let (session, channel) = bench.session_with_channel().await;
     bench.append(&session.user, &channel, "x").await;
-    bench.store.watch(&session.user).await.unwrap();
+    bench.watcher.watch(&session.user).await.unwrap();
     assert!(bench.store.delete_session(&session.user).await.unwrap());
     assert_eq!(bench.heard(&session.user, 1).await, [Wake::SessionGone]);
     assert_eq!(bench.store.find_session(&session.api_key).await.unwrap(), None);

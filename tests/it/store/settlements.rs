@@ -190,7 +190,7 @@ async fn what_became_of_a_reply_is_published(bench: Bench) {
     let user = bot.session.user;
     bot.hears("a").await;
     bot.replies("a", "x").await;
-    bench.store.watch(&user).await.unwrap();
+    bench.watcher.watch(&user).await.unwrap();
     let publish = |delivery: Delivery, settlement, frame: &'static str| {
         let store = bench.store.clone();
         async move { store.settle_delivery(&delivery, &settlement, Some(frame)).await.unwrap() }

@@ -45,7 +45,7 @@ async fn a_place_comes_with_what_the_socket_missed(bench: Bench) {
 
 async fn one_socket_too_many_gives_up_the_oldest(bench: Bench) {
     let session = bench.session().await;
-    bench.store.watch(&session.user).await.unwrap();
+    bench.watcher.watch(&session.user).await.unwrap();
     let first = lease(&session, 2);
     let oldest = place(&bench, &first).await;
     let second = place(&bench, &lease(&session, 2)).await;
@@ -67,7 +67,7 @@ async fn a_place_that_lapsed_is_taken_again_with_its_age(bench: Bench) {
 
 async fn a_place_that_was_given_back_is_free(bench: Bench) {
     let session = bench.session().await;
-    bench.store.watch(&session.user).await.unwrap();
+    bench.watcher.watch(&session.user).await.unwrap();
     let first = place(&bench, &lease(&session, 2)).await;
     let second = place(&bench, &lease(&session, 2)).await;
     bench.store.release_socket(&session.user, &second).await.unwrap();

@@ -7,7 +7,7 @@ use crate::store::embedded::tables::View as _;
 use crate::store::embedded::testing::{Client, Lab, START, WIDE};
 use crate::store::{
     CounterStore as _, Ingest, IngestOutcome, LimitUse, MAX_MESSAGES, MessageStore as _, Secret, SessionStore as _,
-    Since, SocketStore as _, Store as _, Wake,
+    Since, Store as _, Wake,
 };
 
 /// Appends `count` messages at once; gives their instants.
@@ -59,7 +59,7 @@ async fn wait_for_queue(lab: &Lab, len: usize) {
 async fn messages_of_one_moment_get_strictly_increasing_instants_and_wakes_in_that_order() {
     let lab = Lab::new();
     let client = lab.channel("c").await;
-    lab.store.watch(&client.user).await.unwrap();
+    lab.watcher.watch(&client.user).await.unwrap();
     let mut instants = append_at_once(&lab, client, 64).await;
     instants.sort();
     let expected: Vec<_> = (START..START + 64).map(Timestamp::from_millis).collect();

@@ -182,7 +182,7 @@ async fn a_page_of_ten_thousand_sessions_costs_as_many_calls_as_it_has_entries()
     const PAGE: usize = 50;
     let server = RedisServer::start();
     let target = RedisTarget::parse(&server.url()).unwrap();
-    let bench = Bench::make(None, |sink| std::sync::Arc::new(RedisStore::new(target, "many:", sink)));
+    let bench = Bench::make(None, std::sync::Arc::new(RedisStore::new(target, "many:")));
     let mut made = Vec::new();
     for _ in 0..SESSIONS / 500 {
         made.extend(sessions(&bench, 500).await);

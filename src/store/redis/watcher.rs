@@ -1,12 +1,13 @@
-//! Listening for wakes: one connection for the replica, what it is subscribed to, and whether it hears anything.
+//! Watching users: a connection that listens for their wakes, what it is subscribed to, and whether it hears anything.
 //!
 //! A connection that answers may still be deaf, when a subscription was lost without a word or the server keeps
-//! it from listening. So the replica has a channel to itself, and now and then listens for its own voice.
+//! it from listening. So each watcher has a channel to itself, and now and then listens for its own voice.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::watch;
 
@@ -16,16 +17,19 @@ use super::keys::Keys;
 use crate::domain::ids::{MessageId, UserId};
 use crate::domain::message::StoredRecord;
 use crate::domain::timestamp::Timestamp;
-use crate::store::{Wake, WakeSink};
+use crate::store::{StoreError, Wake, WakeSink, Watcher};
 
-/// How long the replica waits for its own voice.
+/// How long a watcher waits for its own voice.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What listens for wakes: one connection for the replica, and whose channels it is subscribed to.
-pub(super) struct Listener {
-    pub(super) link: Link,
-    pub(super) watched: Arc<Watched>,
-    /// Names the replica's own channel; it is nobody's id.
+/// A connection that listens, and whose channels it is subscribed to.
+pub(super) struct RedisWatcher {
+    keys: Keys,
+    listening: Link,
+    /// The worker's own, for calls.
+    calls: Arc<Link>,
+    watched: Arc<Watched>,
+    /// Names the watcher's own channel; it is nobody's id.
     own: UserId,
     /// What was heard there last.
     heard: watch::Receiver<String>,
@@ -33,22 +37,22 @@ pub(super) struct Listener {
 
 /// The users whose channels are subscribed to, as far as the server confirmed it.
 #[derive(Default)]
-pub(super) struct Watched(Mutex<HashSet<UserId>>);
+struct Watched(Mutex<HashSet<UserId>>);
 
 impl Watched {
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut HashSet<UserId>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut HashSet<UserId>) -> T) -> T {
         // No code under the lock can panic half-way.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Listener {
-    pub(super) fn new(route: &Route, keys: &Keys, format: Arc<Agreement>, sink: WakeSink) -> Self {
+impl RedisWatcher {
+    pub(super) fn new(route: &Route, keys: &Keys, format: Arc<Agreement>, calls: Arc<Link>, sink: WakeSink) -> Self {
         let watched = Arc::new(Watched::default());
         let own = UserId::random();
         let (voice, heard) = watch::channel(String::new());
-        let (keys, pushed) = (keys.clone(), watched.clone());
         let own_channel = keys.echo(&own);
+        let (pushed_keys, pushed) = (keys.clone(), watched.clone());
         let push = Arc::new(move |info: PushInfo| {
             if info.kind == PushKind::Disconnection {
                 format.forget();
@@ -60,33 +64,54 @@ impl Listener {
                 voice.send_replace(String::from_utf8_lossy(text).into_owned());
                 return;
             }
-            pass_on(&keys, &pushed, &sink, info);
+            pass_on(&pushed_keys, &pushed, &sink, info);
         });
-        Self { link: Link::with_push(route, push), watched, own, heard }
+        Self { keys: keys.clone(), listening: Link::with_push(route, push), calls, watched, own, heard }
     }
 
-    /// Publishes on the replica's own channel and waits to hear it. Gives how long that took; `None` if it was not
-    /// heard in time.
-    pub(super) async fn echo(&self, keys: &Keys, link: &Link) -> Option<Duration> {
-        let channel = keys.echo(&self.own);
+    async fn subscribe_to_itself(&self, channel: &str) -> Result<(), StoreError> {
         // A subscription that broke was taken out of the watched; one that did not hear is made again.
-        if self.watched.change(|watched| watched.insert(self.own)) && self.link.subscribe(&channel, true).await.is_err()
-        {
-            self.watched.change(|watched| watched.remove(&self.own));
-            return None;
+        if !self.watched.change(|watched| watched.insert(self.own)) {
+            return Ok(());
         }
+        let done = self.listening.subscribe(channel, true).await;
+        if done.is_err() {
+            self.watched.change(|watched| watched.remove(&self.own));
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl Watcher for RedisWatcher {
+    async fn watch(&self, user: &UserId) -> Result<(), StoreError> {
+        // Noted first: should the connection break right after the confirmation, that is told.
+        self.watched.change(|watched| watched.insert(*user));
+        self.listening.subscribe(&self.keys.wake(user), true).await
+    }
+
+    async fn unwatch(&self, user: &UserId) -> Result<(), StoreError> {
+        self.watched.change(|watched| watched.remove(user));
+        self.listening.subscribe(&self.keys.wake(user), false).await
+    }
+
+    async fn echo(&self) -> Result<Option<Duration>, StoreError> {
+        // The connection that listens has no other calls by which a silent end would show.
+        self.listening.check().await?;
+        let channel = self.keys.echo(&self.own);
+        self.subscribe_to_itself(&channel).await?;
         let word = MessageId::random().to_string();
         let mut publish = redis::cmd("SPUBLISH");
         publish.arg(&channel).arg(&word);
         let begun = Instant::now();
         let mut heard = self.heard.clone();
         let echo = async {
-            link.command(&publish).await.ok()?;
-            heard.wait_for(|heard| *heard == word).await.ok()?;
-            Some(begun.elapsed())
+            self.calls.command(&publish).await?;
+            let said = heard.wait_for(|heard| *heard == word).await;
+            Ok(said.ok().map(|_| begun.elapsed()))
         };
-        let echo = tokio::time::timeout(ECHO_TIMEOUT, echo).await.ok().flatten();
-        if echo.is_none() {
+        let echo = tokio::time::timeout(ECHO_TIMEOUT, echo).await.unwrap_or(Ok(None));
+        if !matches!(echo, Ok(Some(_))) {
             self.watched.change(|watched| watched.remove(&self.own));
         }
         echo
@@ -98,7 +123,7 @@ fn pass_on(keys: &Keys, watched: &Watched, sink: &WakeSink, info: PushInfo) {
     if info.kind == PushKind::Disconnection {
         // All of them went with the connection (of one node, in a Cluster; making one again does no harm).
         for user in watched.change(std::mem::take) {
-            sink(&user, Wake::WatchLost);
+            sink(&user, Arc::new(Wake::WatchLost));
         }
         return;
     }
@@ -117,7 +142,7 @@ fn pass_on(keys: &Keys, watched: &Watched, sink: &WakeSink, info: PushInfo) {
         },
         _ => return,
     };
-    sink(&user, wake);
+    sink(&user, Arc::new(wake));
 }
 
 /// Reads what the scripts publish: `m<before> <id>\n<record>` (with a blank and the step of a trace after the id, where it is
