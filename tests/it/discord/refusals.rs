@@ -95,6 +95,9 @@ async fn a_token_that_was_reset_is_not_tried_in_every_conversation() {
     }
     scene.app.revoke();
     let before = scene.discord().calls().len();
+    let first = json!({"channelId": scene.channel.id, "content": "x", "metadata": {"discordChannelId": rooms[0].id}});
+    assert_eq!(scene.client.post(&scene.a, "/reply", &first).await.status(), 200);
+    eventually("the first is refused", || async { (scene.discord().calls().len() > before).then_some(()) }).await;
     let replies = rooms.iter().flat_map(|room| {
         let reply = json!({"channelId": scene.channel.id, "content": "x", "metadata": {"discordChannelId": room.id}});
         [&scene.a, &scene.b].map(|replica| {
